@@ -1,0 +1,20 @@
+"""Sockets: endpoints, TLS, datagrams, and what protocols promise to the daemon above them.
+
+* :mod:`netsuite.net.endpoints`: endpoint strings, dual-stack listening
+* :mod:`netsuite.net.tls`: TLS with half-close
+* :mod:`netsuite.net.datagram`: UDP that knows where a datagram was sent to
+"""
+
+from netsuite.net._buckets import TokenBuckets
+from netsuite.net._counters import ConnectionCounters, Counted, DatagramCounters
+from netsuite.net._drain import Drainable
+from netsuite.net._transport import StreamTransport
+
+__all__ = [
+    "ConnectionCounters",
+    "Counted",
+    "DatagramCounters",
+    "Drainable",
+    "StreamTransport",
+    "TokenBuckets",
+]

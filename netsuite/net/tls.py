@@ -1,0 +1,133 @@
+"""TLS over any stream transport, with both directions closed one at a time.
+
+Twisted's own TLS transport ends the connection as soon as the peer says that it will
+send no more, and loses what was still to be written. RFC 8446 section 6.1 asks for the
+opposite: ``close_notify`` closes the direction it travels in and no other. RFC 5246
+section 7.2.1 had asked TLS 1.2 peers to discard pending writes; RFC 8446 names the
+truncation that this caused, and what we have to say is finished for them too.
+
+A TCP end-of-stream without ``close_notify`` may be an attacker's doing, so it is never
+reported as the end of the data: what was already written is delivered, and the protocol
+hears of a lost connection (:class:`~twisted.internet.error.ConnectionLost`).
+"""
+
+from OpenSSL import SSL
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol
+from twisted.logger import Logger
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+_READ_SIZE = 64 * 1024
+
+
+@implementer(IHalfCloseableProtocol)
+class TLSProtocol(BufferingTLSTransport):
+    """TLS transport that honours half-close in both directions.
+
+    To the protocol above it is a transport with ``loseWriteConnection``; a protocol that
+    provides :class:`~twisted.internet.interfaces.IHalfCloseableProtocol` hears of the
+    peer's ``close_notify`` by ``readConnectionLost`` and goes on writing as it likes.
+    """
+
+    _log = Logger()
+    _peer_closed = False
+    _write_closing = False
+
+    def loseWriteConnection(self) -> None:
+        """Send ``close_notify`` once all that was written is out; go on reading."""
+        if self._write_closing or self.disconnecting or not self.connected:
+            return
+        self._write_closing = True
+        self._aggregator.flush()
+        self._close_write()
+
+    # From the transport below, as its protocol.
+
+    def readConnectionLost(self) -> None:
+        """The TCP stream ended: with ``close_notify`` before it, go on writing."""
+        if self._peer_closed:
+            return
+        self._aggregator.flush()
+        self._reason = Failure(ConnectionLost("TLS stream ended without close_notify"))
+        self._finish()
+
+    def writeConnectionLost(self) -> None:
+        """The TCP stream is never closed for writing alone: nothing to do."""
+
+    # Inside Twisted's class.
+
+    def _checkHandshakeStatus(self) -> None:
+        super()._checkHandshakeStatus()
+        if self._write_closing:
+            self._close_write()
+
+    def _unbufferPendingWrites(self) -> None:
+        super()._unbufferPendingWrites()
+        if self._write_closing:
+            self._close_write()
+
+    def _flushReceiveBIO(self) -> None:
+        while not (self._lostTLSConnection or self._peer_closed):
+            try:
+                data = self._tlsConnection.recv(_READ_SIZE)
+            except SSL.WantReadError:
+                break
+            except SSL.ZeroReturnError:
+                self._peer_closed = True
+                self._read_closed()
+            except SSL.Error:
+                self._tlsShutdownFinished(Failure())
+            else:
+                if not self._aborted:
+                    self.wrappedProtocol.dataReceived(data)
+        self._flushSendBIO()
+
+    def _read_closed(self) -> None:
+        """The peer's ``close_notify`` has come."""
+        self._aggregator.flush()
+        if IHalfCloseableProtocol.providedBy(self.wrappedProtocol) and not self.disconnecting:
+            try:
+                self.wrappedProtocol.readConnectionLost()
+            except Exception:  # noqa: BLE001 - the protocol's bug ends its connection only
+                self._log.failure("readConnectionLost failed")
+                self.abortConnection()
+        else:
+            self._shutdownTLS()
+            self._finish()
+
+    def _close_write(self) -> None:
+        if not self._handshakeDone or self._appSendBuffer:
+            return  # called again when that is over
+        try:
+            self._tlsConnection.shutdown()
+        except SSL.Error:
+            self._log.debug("close_notify could not be sent")
+        self._flushSendBIO()
+
+    def _finish(self) -> None:
+        """Deliver what is buffered below, then close, whatever is registered above."""
+        producer = self._producer
+        if producer is not None:
+            self.unregisterProducer()
+            producer.stopProducing()
+        self._tlsShutdownFinished(self._reason)
+
+
+def tls_protocol(factory: TLSMemoryBIOFactory, wrapped: IProtocol | None) -> TLSProtocol | None:
+    """One connection's transport, or None where the wrapped factory refuses the peer.
+
+    This is what :attr:`TLSFactory.protocol` holds; assign it to a stock
+    :class:`~twisted.protocols.tls.TLSMemoryBIOFactory` to mend that one.
+    """
+    return None if wrapped is None else TLSProtocol(factory, wrapped)
+
+
+class TLSFactory(TLSMemoryBIOFactory):
+    """Factory of :class:`TLSProtocol`; same arguments as Twisted's.
+
+    A wrapped factory may refuse a peer by returning None.
+    """
+
+    protocol = staticmethod(tls_protocol)  # type: ignore[assignment]  # None is an answer

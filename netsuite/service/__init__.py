@@ -1,0 +1,42 @@
+"""What every daemon has, once, for every protocol.
+
+A programmer serves a factory and drains it at shutdown::
+
+    from netsuite.service import Daemon, DaemonConfig, Listener
+
+    daemon = Daemon(
+        DaemonConfig(drain_timeout=5),
+        [Listener(name="greeter", factory=factory, endpoints=("dualstack:9000",))],
+        reactor,
+    )
+    daemon.startService()
+
+``daemon.stopService()`` returns the Deferred that fires when nothing is left.
+:class:`DrainingService` is the same for one endpoint of any kind.
+"""
+
+from netsuite.service._config import DaemonConfig, LogFormat, LogLevel
+from netsuite.service._daemon import Daemon, Listener
+from netsuite.service._drain import DrainingService
+from netsuite.service._errors import ConfigError, StartError
+from netsuite.service._log import at_level, file_observer, json_line
+from netsuite.service._options import ListenOptions, ServerOptions
+from netsuite.service._process import ProcessService, process_service
+
+__all__ = [
+    "ConfigError",
+    "Daemon",
+    "DaemonConfig",
+    "DrainingService",
+    "ListenOptions",
+    "Listener",
+    "LogFormat",
+    "LogLevel",
+    "ProcessService",
+    "ServerOptions",
+    "StartError",
+    "at_level",
+    "file_observer",
+    "json_line",
+    "process_service",
+]

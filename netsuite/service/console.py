@@ -1,0 +1,83 @@
+"""The console script ``netsuite``: ``netsuite echo`` is ``twistd -n netsuite-echo``."""
+
+import sys
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any, NoReturn
+
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
+from twisted.scripts.twistd import run
+
+from netsuite._version import __version__
+
+_PREFIX = "netsuite-"
+_EXIT_USAGE = 2
+
+
+def services() -> dict[str, Any]:
+    """The installed netsuite services by short name, as service makers."""
+    makers = sorted(getPlugins(IServiceMaker), key=attrgetter("tapname"))
+    return {
+        maker.tapname.removeprefix(_PREFIX): maker
+        for maker in makers
+        if maker.tapname.startswith(_PREFIX)
+    }
+
+
+def help_text() -> str:
+    """What ``netsuite --help`` shows."""
+    found = services()
+    width = max(map(len, found), default=0)
+    lines = [
+        "Usage: netsuite SERVICE [options]",
+        "",
+        "Runs a network service in the foreground until it is told to stop (Ctrl-C).",
+        "",
+        "Services:",
+        *(f"  {name:{width}}  {maker.description}" for name, maker in found.items()),
+        "",
+        "Options:",
+        "  --help     show this and exit",
+        "  --version  show the version and exit",
+        "",
+        "netsuite SERVICE --help shows a service's options.",
+        f"As a daemon: twistd {_PREFIX}SERVICE [options], see twistd --help.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def twistd_arguments(arguments: Sequence[str]) -> list[str]:
+    """The ``twistd`` command line for one of ours.
+
+    There is no process id file: it is for daemons, and would get in the way of a second
+    service in the same directory.
+
+    :param arguments: what came after ``netsuite``; the first one names a service.
+    """
+    service, *options = arguments
+    return ["netsuite", "--nodaemon", "--pidfile=", _PREFIX + service, *options]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit.
+
+    :param arguments: without the program's name; those of the process by default.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in {"--help", "-h", "help"}:
+        sys.stdout.write(help_text())
+        raise SystemExit(0 if given else _EXIT_USAGE)
+    if given[0] == "--version":
+        sys.stdout.write(f"netsuite {__version__}\n")
+        raise SystemExit(0)
+    if given[0] not in services():
+        sys.stderr.write(
+            f"netsuite: {given[0]!r} is no service: expected one of {', '.join(services())}\n"
+        )
+        raise SystemExit(_EXIT_USAGE)
+
+    sys.argv = twistd_arguments(given)
+    run()
+    raise SystemExit(0)

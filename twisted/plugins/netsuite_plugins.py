@@ -1,0 +1,13 @@
+"""What netsuite adds to twistd, named by string: nothing of ours is imported here.
+
+Every ``twistd`` on the machine imports this file, whatever it is about to run.
+"""
+
+from twisted.application.service import ServiceMaker
+
+netsuite_echo = ServiceMaker(
+    "netsuite echo",
+    "netsuite.echo.service",
+    "Echo and its siblings: discard, chargen, quote, daytime and time (RFC 862-868)",
+    "netsuite-echo",
+)
