@@ -44,6 +44,7 @@ class CountingProtocol(Protocol):
     counters: ConnectionCounters
     bytes_received = 0
     bytes_sent = 0
+    _timer: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         """Count the connection."""
@@ -52,6 +53,8 @@ class CountingProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Count the connection as closed."""
         self.counters.connection_closed(self)
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
 
     def dataReceived(self, data: bytes) -> None:
         """Count the bytes and forget them."""
@@ -77,16 +80,18 @@ class SinkProtocol(CountingProtocol):
         ``grace``, and at most :data:`QUIET_SECONDS`. A peer that has yet to read what was
         sent to it is not silent but slow, and has all of ``grace``.
         """
-        quiet = min(grace / 2, QUIET_SECONDS)
-        clock.callLater(quiet, self._close_if_quiet, clock, quiet, self.bytes_received)
+        self._watch(clock, min(grace / 2, QUIET_SECONDS))
+
+    def _watch(self, clock: IReactorTime, quiet: float) -> None:
+        self._timer = clock.callLater(
+            quiet, self._close_if_quiet, clock, quiet, self.bytes_received
+        )
 
     def _close_if_quiet(self, clock: IReactorTime, quiet: float, before: int) -> None:
-        if not self.connected:
-            return
         if self.bytes_received == before and not self._paused:
             self.readConnectionLost()
         else:
-            clock.callLater(quiet, self._close_if_quiet, clock, quiet, self.bytes_received)
+            self._watch(clock, quiet)
 
 
 class DiscardProtocol(SinkProtocol):
@@ -176,7 +181,6 @@ class AnswerProtocol(CountingProtocol):
 
     answer: bytes
     clock: IReactorTime
-    _linger: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         """Say it."""
@@ -184,19 +188,13 @@ class AnswerProtocol(CountingProtocol):
         self.bytes_sent = len(self.answer)
         self.transport.write(self.answer)
         self.transport.loseWriteConnection()
-        self._linger = self.clock.callLater(LINGER_SECONDS, self._linger_over)
+        self._timer = self.clock.callLater(LINGER_SECONDS, self._linger_over)
 
     def dataReceived(self, data: bytes) -> None:
         """Throw it away, within reason."""
         super().dataReceived(data)
         if self.bytes_received > LINGER_BYTES:
             self.transport.loseConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is gone."""
-        super().connectionLost(reason)
-        if self._linger is not None and self._linger.active():
-            self._linger.cancel()
 
     def _linger_over(self) -> None:
         self.transport.abortConnection()

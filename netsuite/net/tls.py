@@ -112,7 +112,7 @@ class TLSProtocol(BufferingTLSTransport):
         if producer is not None:
             self.unregisterProducer()
             producer.stopProducing()
-        self._tlsShutdownFinished(self._reason)
+        self._tlsShutdownFinished(None)
 
 
 def tls_protocol(factory: TLSMemoryBIOFactory, wrapped: IProtocol | None) -> TLSProtocol | None:

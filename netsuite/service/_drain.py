@@ -69,14 +69,21 @@ class DrainingService(Service):
         :raises Exception: what the endpoint failed with, if it failed at once.
         """
         super().privilegedStartService()
-        failed: list[Failure] = []
+        at_once: list[Failure] = []
+        starting = True
+
+        def failed(failure: Failure) -> None:
+            if starting:
+                at_once.append(failure)
+            elif not failure.check(CancelledError):
+                self._log.failure("cannot listen", failure=failure)
+
         self._factory.refusing = False
-        self._listening = self._listen()
-        self._listening.addCallbacks(self._listens, failed.append)
-        if failed:
+        self._listening = self._listen().addCallbacks(self._listens, failed)
+        starting = False
+        if at_once:
             self._listening = None
-            failed[0].raiseException()
-        self._listening.addErrback(self._cannot_listen)
+            at_once[0].raiseException()
 
     def _listen(self) -> Deferred[Any]:
         factory: Any = self._factory  # provides what the wrapped one does
@@ -85,10 +92,6 @@ class DrainingService(Service):
     def _listens(self, port: IListeningPort) -> IListeningPort:
         self.port = port
         return port
-
-    def _cannot_listen(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):
-            self._log.failure("cannot listen", failure=failure)
 
     def startService(self) -> None:
         """Listen, unless :meth:`privilegedStartService` did."""

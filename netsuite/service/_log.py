@@ -29,7 +29,8 @@ def json_line(event: LogEvent) -> str | None:
 
     The keys ``time``, ``level``, ``logger`` and ``message`` are always there; ``traceback``
     is there for failures; then come the event's own fields, numbers as numbers and all
-    else as text. A field whose name is taken has an underscore after its name.
+    else as text. A field whose name is taken has an underscore after its name; what
+    Twisted's legacy logging adds to events for its own use is left out.
     """
     line = dict(_fields(event))
     return json.dumps(line, allow_nan=False) + "\n"
