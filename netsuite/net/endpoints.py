@@ -11,6 +11,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -78,11 +79,20 @@ def server_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
             if match["prefix"] == "dualstack":
                 return _dual_stack(reactor, description)
         endpoint: IStreamServerEndpoint = serverFromString(_TLSReactor(reactor), description)
+        _check_certificates(description)
     except EndpointError as error:
         raise EndpointError(f"{description!r}: {error}") from None
     except Exception as error:  # every parser raises what it likes
         raise EndpointError(f"{description!r}: {_reason(error)}") from error
     return endpoint
+
+
+def _check_certificates(description: str) -> None:
+    """Refuse a ``tls:`` directory that is not there: Twisted would find out at a handshake."""
+    if match := re.match(r"tls:(?:path=)?((?:[^:\\]|\\.)*)", description):
+        directory = Path(re.sub(r"\\(.)", r"\1", match[1]))
+        if not any(directory.rglob("*.pem")):
+            raise EndpointError(f"{directory}: expected a directory with certificates (*.pem)")
 
 
 def _dual_stack(reactor: IReactorSocket, description: str) -> "DualStackServerEndpoint":

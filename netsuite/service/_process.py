@@ -3,6 +3,7 @@
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any, TextIO
 
@@ -34,14 +35,22 @@ def process_service(
     :param build: makes the daemon.
     """
     try:
-        return ProcessService(
-            options.service_name,
-            build(),
-            _observer(config, twistd_options(options), reactor),
-            reactor,
-        )
+        log = _log_to(config, twistd_options(options), reactor)
+        return ProcessService(options.service_name, build(), log, reactor)
     except ConfigError as error:
         exit_with(options.service_name, str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class LogDestination:
+    """Where a process logs.
+
+    :ivar observer: None leaves it to ``twistd``.
+    :ivar on_screen: whether the operator sees it as it comes.
+    """
+
+    observer: ILogObserver | None
+    on_screen: bool = False
 
 
 class ProcessService(Service):
@@ -54,19 +63,17 @@ class ProcessService(Service):
 
     _log = Logger()
 
-    def __init__(
-        self, name: str, daemon: Daemon, observer: ILogObserver | None, reactor: Any
-    ) -> None:
+    def __init__(self, name: str, daemon: Daemon, log: LogDestination, reactor: Any) -> None:
         self._service_name = name
         self._daemon = daemon
-        self._observer = observer
+        self._destination = log
         self._reactor = reactor
         self._signal: int | None = None
 
     def setServiceParent(self, parent: Any) -> None:
         """Join the application, and make our observer its log."""
-        if self._observer is not None and isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._observer)
+        if self._destination.observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._destination.observer)
         super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
@@ -77,7 +84,9 @@ class ProcessService(Service):
         super().privilegedStartService()
         try:
             self._daemon.privilegedStartService()
-        except StartError:
+        except StartError as error:
+            if not self._destination.on_screen:
+                self._log.critical("cannot start: {reason}", reason=str(error))
             sys.excepthook = _one_line_hook(self._service_name, sys.excepthook)
             raise
 
@@ -139,13 +148,13 @@ def _one_line_hook(name: str, previous: Callable[..., object]) -> Callable[..., 
     return hook
 
 
-def _observer(config: DaemonConfig, twistd: Any, reactor: Any) -> ILogObserver | None:
-    """The observer that logs where ``twistd`` was told to log; None leaves it to ``twistd``.
+def _log_to(config: DaemonConfig, twistd: Any, reactor: Any) -> LogDestination:
+    """Log where ``twistd`` was told to log.
 
     :raises ConfigError: if that cannot be done.
     """
     if twistd.get("logger"):
-        return None
+        return LogDestination(None)
     if twistd.get("syslog"):
         if config.log_format != "text":
             raise ConfigError(
@@ -153,8 +162,10 @@ def _observer(config: DaemonConfig, twistd: Any, reactor: Any) -> ILogObserver |
                 "not to syslog: expected --log-format text with --syslog"
             )
         syslog: Any = SyslogObserver(twistd.get("prefix", "netsuite"))
-        return at_level(LegacyLogObserverWrapper(syslog.emit), config.log_level)
-    return at_level(file_observer(_log_file(twistd, reactor), config.log_format), config.log_level)
+        return LogDestination(at_level(LegacyLogObserverWrapper(syslog.emit), config.log_level))
+    file = _log_file(twistd, reactor)
+    observer = at_level(file_observer(file, config.log_format), config.log_level)
+    return LogDestination(observer, on_screen=file is sys.stdout)
 
 
 def _log_file(twistd: Any, reactor: Any) -> TextIO:

@@ -91,6 +91,7 @@ class ServerEndpointTests(SynchronousTestCase):
         self.assert_refused("tcp:9000:backlog=x", "'x' is not a number")
         self.assert_refused("dualstack:9000:mode=1", "'mode=1'", "dualstack:PORT")
         self.assert_refused("dualstack:9000:backlog=x", "'backlog=x'")
+        self.assert_refused("tls:/nowhere:443", "/nowhere: expected a directory")
         self.assert_refused("systemd:domain=INET:index=7", "no such descriptor")
         self.assert_refused(
             "ssl:443:privateKey=/nowhere/key.pem", "/nowhere/key.pem", "No such file"

@@ -9,7 +9,7 @@ from twisted.application.service import Application, IServiceCollection
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import ILogObserver, Logger
+from twisted.logger import ILogObserver, Logger, globalLogPublisher
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -22,6 +22,7 @@ from netsuite.service import (
     _process,
     process_service,
 )
+from netsuite.service._process import LogDestination
 
 
 class FakeDaemon:
@@ -65,7 +66,7 @@ class ProcessServiceTests(SynchronousTestCase):
         self.patch(sys, "excepthook", sys.excepthook)
         self.reactor = Reactor()
         self.daemon = FakeDaemon()
-        self.service = ProcessService("test", self.daemon, None, self.reactor)  # type: ignore[arg-type]  # enough of one
+        self.service = ProcessService("test", self.daemon, LogDestination(None), self.reactor)  # type: ignore[arg-type]  # enough of one
 
     def start(self) -> None:
         self.service.privilegedStartService()
@@ -138,6 +139,18 @@ class ProcessServiceTests(SynchronousTestCase):
             output.getvalue(), "netsuite-test: cannot listen on tcp:7: permission denied\n"
         )
 
+    def test_a_failed_start_is_in_the_log_too_unless_that_is_on_the_same_screen(self) -> None:
+        for on_screen, logged in [(True, 0), (False, 1)]:
+            events: list[Any] = []
+            observer: Any = events.append
+            globalLogPublisher.addObserver(observer)
+            self.addCleanup(globalLogPublisher.removeObserver, observer)
+            destination = LogDestination(None, on_screen=on_screen)
+            self.daemon.error = StartError("no port")
+            service = ProcessService("test", self.daemon, destination, self.reactor)  # type: ignore[arg-type]  # enough of one
+            self.assertRaises(StartError, service.privilegedStartService)
+            self.assertEqual(len([each for each in events if each.get("reason")]), logged)
+
     def test_other_errors_keep_their_traceback(self) -> None:
         previous = mock.Mock()
         hook = _process._one_line_hook("test", previous)
@@ -147,7 +160,7 @@ class ProcessServiceTests(SynchronousTestCase):
 
     def test_the_application_gets_the_observer(self) -> None:
         observer = mock.Mock()
-        service = ProcessService("test", self.daemon, observer, self.reactor)  # type: ignore[arg-type]  # enough of one
+        service = ProcessService("test", self.daemon, LogDestination(observer), self.reactor)  # type: ignore[arg-type]  # enough of one
         application = Application("test")
         service.setServiceParent(application)
         self.assertIs(ILogObserver(application), observer)
@@ -165,7 +178,7 @@ class ObserverTests(SynchronousTestCase):
         self.patch(signal, "signal", lambda number, handler: None)
 
     def observer(self, config: DaemonConfig, **twistd: object) -> Any:
-        return _process._observer(config, twistd, Reactor())
+        return _process._log_to(config, twistd, Reactor()).observer
 
     def test_the_foreground_logs_to_standard_output(self) -> None:
         for logfile in (None, "-"):

@@ -1,0 +1,120 @@
+"""Real services in real processes, and waiting for what they do."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).parent.parent
+#: The longest that anything may take on a slow machine, in seconds.
+PATIENCE = 60.0
+
+
+def wait_for(condition: Callable[[], T | None], what: str) -> T:
+    """Poll until ``condition`` is truthy, and return its value.
+
+    :raises AssertionError: naming ``what`` was waited for, if it never is.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"timed out waiting for {what}"
+        time.sleep(0.01)
+    return value
+
+
+def program(name: str) -> str:
+    """The path of a program of the environment that runs the tests."""
+    path = Path(sys.executable).with_name(name)
+    assert path.exists(), f"{path} is missing: install netsuite[test] in this environment"
+    return str(path)
+
+
+def environment() -> dict[str, str]:
+    """The environment for our programs: this checkout is what they import."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+class RunningService:
+    """A ``twistd`` process that has said that it listens."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port_file: Path, log: Path) -> None:
+        self.process = process
+        self._port_file = port_file
+        self._log = log
+        wait_for(self._ready, "the port file")
+        #: One for each endpoint: a port number, or a path.
+        self.ports = port_file.read_text().splitlines()
+
+    def _ready(self) -> bool:
+        status = self.process.poll()
+        assert status is None, f"it ended with status {status}:\n{self.log()}"
+        # The last thing that a service does before it runs is to say so.
+        return self._port_file.exists() and "ready: " in self.log()
+
+    @property
+    def port(self) -> int:
+        """The port number of the first endpoint."""
+        return int(self.ports[0])
+
+    def log(self) -> str:
+        """All that it has logged."""
+        return self._log.read_text() if self._log.exists() else ""
+
+    def wait_for_log(self, text: str) -> None:
+        """Wait until it has logged ``text``."""
+        wait_for(lambda: text in self.log(), f"{text!r} in the log:\n{self.log()}")
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        """Its exit status, once it has ended."""
+        return self.process.wait(PATIENCE)
+
+    def memory(self) -> int:
+        """Its resident memory, in bytes."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("no VmRSS")
+
+
+@contextmanager
+def running(directory: Path, *options: str) -> Iterator[RunningService]:
+    """``twistd -n netsuite-echo`` with ``options``, until the block ends."""
+    port_file, log = directory / "port", directory / "log"
+    command = [
+        *(program("twistd"), "--nodaemon", "--pidfile=", f"--logfile={log}"),
+        *("netsuite-echo", f"--port-file={port_file}", *options),
+    ]
+    with subprocess.Popen(
+        command, cwd=directory, env=environment(), stdin=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield RunningService(process, port_file, log)
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def run(
+    directory: Path, *command: str, timeout: float = PATIENCE
+) -> subprocess.CompletedProcess[str]:
+    """Run one of our programs to its end."""
+    return subprocess.run(
+        [program(command[0]), *command[1:]],
+        cwd=directory,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
