@@ -1,25 +1,33 @@
 """The documentation is true: its examples run, and so do the commands that it shows."""
 
 import os
+import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.clients import exchange, read_all
+from tests.running import PATIENCE, ROOT, environment, wait_for
+
 DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"
-#: The longest that one step may take on a slow machine, in seconds.
-PATIENCE = 30.0
 #: More than socket buffers hold: the answer has to flow while the request does.
-PAYLOAD = b"Upper and lower, \x00\xff.\n" * 50_000
+TEXT = b"Upper and lower, \x00\xff.\n" * 500_000
+
+#: Commands that a page shows and that no test can run as they stand.
+NOT_RUN = {
+    "python3 -m venv .venv && .venv/bin/pip install .",  # takes the network
+    ". .venv/bin/activate",
+    r"printf 'hello\n' | nc -N localhost 9000",  # there are several programs named nc
+}
 
 
 def free_port() -> int:
@@ -31,83 +39,178 @@ def free_port() -> int:
     return port
 
 
-def environment(*path: Path) -> dict[str, str]:
-    """This checkout and this interpreter's programs come first."""
-    return {
-        **os.environ,
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "PYTHONPATH": os.pathsep.join(map(str, (*path, ROOT))),
-        "PYTHONUNBUFFERED": "1",
-    }
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), PATIENCE)
 
 
 def accepts(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+        connect(port).close()
     except ConnectionRefusedError:
         return False
     return True
 
 
+def variables(*path: Path) -> dict[str, str]:
+    """The environment in which ``python`` and ``netsuite`` are the ones under test."""
+    ours = environment()
+    programs = str(Path(sys.executable).parent)
+    return {
+        **ours,
+        "PATH": os.pathsep.join([programs, os.environ["PATH"]]),
+        "PYTHONPATH": os.pathsep.join([*map(str, path), ours["PYTHONPATH"]]),
+    }
+
+
 @contextmanager
-def running(
-    command: list[str], directory: Path, ports: list[int], env: dict[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that accepts connections on ``ports``, until the block ends."""
-    log = directory / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=directory, env=env, stdout=output, stderr=output)
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while not all(map(accepts, ports)):
+def serving(
+    directory: Path, command: list[str], port: int, *path: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A program that accepts connections on ``port`` and its log, until the block ends."""
+    log = directory / f"log-{port}"
+    env = variables(*path)
+    executable = shutil.which(command[0], path=env["PATH"])
+    assert executable, f"{command[0]} is missing"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            [executable, *command[1:]],
+            cwd=directory,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        ) as process,
+    ):
+
+        def ready() -> bool:
             assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.02)
-        yield process
-    finally:
-        process.kill()
-        process.wait(PATIENCE)
+            says_so = command[0] == "netsuite"
+            return accepts(port) and (not says_so or "ready: " in log.read_text())
 
-
-def exchange(port: int, payload: bytes) -> bytes:
-    """Send all, half-close, and read the answer to its end."""
-    with closing(socket.create_connection(("127.0.0.1", port), PATIENCE)) as connection:
-        received = bytearray()
-        unsent = memoryview(payload)
-        while unsent:
-            unsent = unsent[connection.send(unsent[:65_536]) :]
-            received += receive_now(connection)
-        connection.shutdown(socket.SHUT_WR)
-        while data := connection.recv(65_536):
-            received += data
-    return bytes(received)
-
-
-def receive_now(connection: socket.socket) -> bytes:
-    try:
-        return connection.recv(1 << 20, socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return b""
+        try:
+            wait_for(ready, f"port {port}")
+            yield process, log
+        finally:
+            if process.poll() is None:
+                process.kill()
 
 
 @pytest.mark.parametrize(
     ("name", "answer"),
-    [("compose", PAYLOAD), ("drain", PAYLOAD), ("upper", PAYLOAD.upper())],
+    [("compose", TEXT), ("drain", TEXT), ("upper", TEXT.upper())],
 )
 def test_example_answers_and_stops(name: str, answer: bytes, tmp_path: Path) -> None:
     port = free_port()
-    command = [
-        *(sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py")),
-        f"tcp:{port}:interface=127.0.0.1",
-    ]
-    with running(command, tmp_path, [port], environment()) as process:
-        assert exchange(port, PAYLOAD) == answer
+    command = ["python", str(EXAMPLES / f"{name}.py"), f"tcp:{port}:interface=127.0.0.1"]
+    with serving(tmp_path, command, port) as (process, log):
+        with closing(connect(port)) as connection:
+            assert exchange(connection, TEXT) == answer
         process.send_signal(signal.SIGTERM)
-        status = process.wait(PATIENCE)
-    log = (tmp_path / "log").read_text()
-    assert "Traceback" not in log
-    if name != "compose":  # which knows no drain
-        assert status in {0, -signal.SIGTERM}
-        assert f"ready: {'echo' if name == 'drain' else name} on tcp 127.0.0.1:{port}" in log
+        process.wait(PATIENCE)
+    assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.parametrize(("name", "answer"), [("drain", b"begun"), ("upper", b"BEGUN")])
+def test_example_drains(name: str, answer: bytes, tmp_path: Path) -> None:
+    port = free_port()
+    command = ["python", str(EXAMPLES / f"{name}.py"), f"tcp:{port}:interface=127.0.0.1"]
+    with (
+        serving(tmp_path, command, port) as (process, log),
+        closing(connect(port)) as connection,
+    ):
+        assert f"ready: {'echo' if name == 'drain' else name} on tcp" in log.read_text()
+        connection.sendall(b"be")
+        assert connection.recv(2, socket.MSG_WAITALL) == answer[:2]
+        process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not accepts(port), "the port to close")
+        connection.sendall(b"gun")
+        assert read_all(connection) == answer[2:]
+        process.wait(PATIENCE)
+        assert "aborted" not in log.read_text()
+        assert "Traceback" not in log.read_text()
+
+
+def test_service_of_ones_own(tmp_path: Path) -> None:
+    plugins = tmp_path / "twisted" / "plugins"
+    plugins.mkdir(parents=True)
+    shutil.copy(EXAMPLES / "upper_plugin.py", plugins)
+    for name in ("upper.py", "upper_service.py"):
+        shutil.copy(EXAMPLES / name, tmp_path)
+    port = free_port()
+    command = ["netsuite", "upper", f"--port={port}", "--interface=127.0.0.1"]
+    with serving(tmp_path, command, port, tmp_path) as (process, log):
+        with closing(connect(port)) as connection:
+            assert exchange(connection, b"text") == b"TEXT"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0, log.read_text()
+
+
+def commands(page: Path) -> Iterator[tuple[str, str]]:
+    """The commands in a page's console blocks, each with the output that it shows."""
+    for block in re.findall(r"\.\. code-block:: console\n\n((?:   .*\n|\n)+)", page.read_text()):
+        lines = block.replace("\\\n", "").splitlines()
+        for shown in re.split(r"^   \$ ", "\n".join(lines), flags=re.MULTILINE)[1:]:
+            command, *output = shown.splitlines()
+            yield (
+                re.sub(r" {2,}", " ", command),
+                "".join(f"{line.strip()}\n" for line in output if line.strip()),
+            )
+
+
+def is_server(command: str) -> bool:
+    examples = ("compose", "drain", "upper")
+    return command.startswith("netsuite echo ") or command in {
+        f"python docs/examples/{name}.py" for name in examples
+    }
+
+
+@pytest.mark.parametrize("page", ["tutorial", "echo"])
+def test_commands(page: str, tmp_path: Path) -> None:
+    """Walk through a page from top to bottom, on ports that are free here."""
+    (tmp_path / "docs").symlink_to(DOCS)
+    ports = {shown: free_port() for shown in ("9000", "9013", "9443")}
+    shown_port = re.compile(r"\b(9000|9013|9443)\b")
+    steps = [step for step in commands(DOCS / f"{page}.rst") if step[0] not in NOT_RUN]
+    assert any(is_server(command) for command, _ in steps)
+
+    while steps:
+        command, shown = steps.pop(0)
+        here = shown_port.sub(lambda match: str(ports[match[1]]), command)
+        if not is_server(command):
+            assert run(here, tmp_path) or not shown
+            continue
+        first = shown_port.search(command)
+        port = ports[first[1]] if first else ports["9000"]
+        words = shlex.split(here) if first else [*shlex.split(here), f"tcp:{port}"]
+        with serving(tmp_path, words, port) as (process, log):
+            while steps and not is_server(steps[0][0]):
+                command, shown = steps.pop(0)
+                here = shown_port.sub(lambda match: str(ports[match[1]]), command)
+                if not command.startswith("openssl"):
+                    assert accepts(port)
+                said = run(here, tmp_path)
+                assert said == shown or (said and not shown), command
+            process.send_signal(signal.SIGTERM)
+            status = process.wait(PATIENCE)
+            assert status == 0 or words[0] != "netsuite", log.read_text()
+
+
+def run(command: str, directory: Path) -> str:
+    """What a command of a page says."""
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        cwd=directory,
+        env=variables(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, (command, done.stderr.decode())
+    return (done.stdout or done.stderr).decode("utf-8", "replace")
+
+
+def test_no_command_is_excused_for_nothing() -> None:
+    shown = {command for page in DOCS.glob("*.rst") for command, _ in commands(page)}
+    assert shown >= NOT_RUN

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.python import usage
 
 from netsuite.echo._machine import Answer, DatagramGuard
@@ -122,6 +123,18 @@ class EchoService(Daemon):
             )
         super().__init__(config.daemon, listeners, reactor)
 
+    def startService(self) -> None:
+        """Listen, and say how to try it."""
+        super().startService()
+        self._reactor.callWhenRunning(self._say_how)
+
+    def _say_how(self) -> None:
+        for name, host in self.listening:
+            if name == "echo" and isinstance(host, IPv4Address | IPv6Address):
+                shown = "localhost" if host.host in {"0.0.0.0", "::"} else host.host
+                self._log.info("talk to it: {command}", command=f"nc {shown} {host.port}")
+                return
+
 
 def _factory(name: str, config: EchoConfig, reactor: Any) -> CountingFactory:
     factories: dict[str, Callable[[], CountingFactory]] = {
@@ -165,7 +178,7 @@ class Options(ServerOptions):
         "An ENDPOINT is for example unix:/run/echo.sock, tcp:7:interface=127.0.0.1 or "
         "ssl:9443:privateKey=key.pem:certKey=cert.pem. Each --service has its own --listen, "
         "--port and --interface, given after it: --service echo --port 7 --service time --port 37. "
-        "Talk to it: printf 'hello\\n' | nc -N localhost 9000"
+        "Talk to it: nc localhost 9000"
     )
     optFlags = [
         ["udp", None, "Answer UDP too, on the same addresses and ports as TCP."],

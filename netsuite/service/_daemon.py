@@ -67,7 +67,7 @@ class Daemon(MultiService):
         super().__init__()
         self._config = config
         self._reactor = reactor
-        self._datagram_ports: list[tuple[Listener, UnicastPort]] = []
+        self._datagram_ports: list[tuple[str, UnicastPort]] = []
         self._started = False
         self._port_file_text: str | None = None
         self._parts = [
@@ -88,14 +88,22 @@ class Daemon(MultiService):
         return _Part(listener, description, service)
 
     @property
-    def addresses(self) -> tuple[IAddress, ...]:
-        """Where it listens for connections: in the order given, IPv4 before IPv6."""
+    def listening(self) -> tuple[tuple[str, IAddress], ...]:
+        """Each listener's name with each address that it takes connections on.
+
+        In the order given, IPv4 before IPv6.
+        """
         return tuple(
-            port.getHost()
+            (part.listener.name, port.getHost())
             for part in self._parts
             if part.service.port is not None
             for port in listening_ports(part.service.port)
         )
+
+    @property
+    def addresses(self) -> tuple[IAddress, ...]:
+        """The addresses of :attr:`listening`."""
+        return tuple(address for _, address in self.listening)
 
     @property
     def active(self) -> int:
@@ -155,12 +163,9 @@ class Daemon(MultiService):
                 host = port.getHost()
                 if part.listener.datagrams and isinstance(host, IPv4Address | IPv6Address):
                     where = f"UDP {address_text(host)}"
-                    self._datagram_ports.append(
-                        (
-                            part.listener,
-                            listen_datagram(self._reactor, host, part.listener.datagrams()),
-                        )
-                    )
+                    protocol = part.listener.datagrams()
+                    datagram_port = listen_datagram(self._reactor, host, protocol)
+                    self._datagram_ports.append((part.listener.name, datagram_port))
         except Exception as error:
             raise StartError(
                 f"{part.listener.name}: cannot listen on {where}: {_reason(error)}"
@@ -169,16 +174,15 @@ class Daemon(MultiService):
     def _announce(self) -> None:
         if not self._started:
             return
-        for part in self._parts:
-            for port in listening_ports(part.service.port) if part.service.port else ():
-                self._announce_one(part.listener, port.getHost())
-        for listener, datagram_port in self._datagram_ports:
-            self._announce_one(listener, datagram_port.getHost())
+        for name, host in self.listening:
+            self._announce_one(name, host)
+        for name, port in self._datagram_ports:
+            self._announce_one(name, port.getHost())
 
-    def _announce_one(self, listener: Listener, host: IAddress) -> None:
+    def _announce_one(self, name: str, host: IAddress) -> None:
         self._log.info(
             "ready: {service} on {transport} {address}",
-            service=listener.name,
+            service=name,
             transport=str(getattr(host, "type", "unix")).lower(),
             address=address_text(host),
         )
