@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 import threading
+from collections.abc import Callable
 
 from tests.running import PATIENCE
 
@@ -42,6 +43,7 @@ def exchange(connection: socket.socket, data: bytes) -> bytes:
 class TLSExchange:
     """A TLS client that can say ``close_notify`` and go on reading (RFC 8446 section 6.1).
 
+    :param progress: called each time that something has come back.
     :ivar received: all that came back.
     :ivar saw_close: whether the peer's ``close_notify`` came.
     """
@@ -54,6 +56,7 @@ class TLSExchange:
         close_notify: bool,
         fin: bool,
         version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+        progress: Callable[[], object] = lambda: None,
     ) -> None:
         context = ssl.create_default_context()
         context.check_hostname = False
@@ -67,6 +70,7 @@ class TLSExchange:
         self._close_notify, self._fin = close_notify, fin
         self._said_close = self._sent_fin = self._ended = False
         self._parts: list[bytes] = []
+        self._progress = progress
         self.saw_close = False
         self._handshake()
         connection.setblocking(False)
@@ -134,3 +138,4 @@ class TLSExchange:
                 plain = b""
             self._parts.append(plain)
             self.saw_close = not plain
+            self._progress()

@@ -40,7 +40,7 @@ def test_twistd_lists_the_service(tmp_path: Path) -> None:
         (["--port", "http"], "--port: 'http' is not a port: expected a number from 0 to 65535"),
         (["--port", "65536"], "'65536' is not a port"),
         (["--listen", "tcp:http"], "cannot listen on 'tcp:http': 'http' is not a port"),
-        (["--listen", "gopher:70"], "Unknown endpoint type: 'gopher'"),
+        (["--listen", "gopher:70"], "'gopher:70': no such kind: expected dualstack, tcp"),
         (["--listen", "ssl:1:privateKey=/none"], "/none: No such file or directory"),
         (["--listen", "tls:/none:1"], "/none: expected a directory with certificates"),
         (["--interface", "lo"], "'lo' is not an IP address"),

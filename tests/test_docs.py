@@ -111,20 +111,28 @@ def test_example_answers_and_stops(name: str, answer: bytes, tmp_path: Path) -> 
     assert "Traceback" not in log.read_text()
 
 
-@pytest.mark.parametrize(("name", "answer"), [("drain", b"begun"), ("upper", b"BEGUN")])
-def test_example_drains(name: str, answer: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "service", "answer", "half_close"),
+    [("drain", "echo", b"begun", True), ("upper", "upper", b"BEGUN", False)],
+)
+def test_example_drains(
+    name: str, service: str, answer: bytes, half_close: bool, tmp_path: Path
+) -> None:
     port = free_port()
     command = ["python", str(EXAMPLES / f"{name}.py"), f"tcp:{port}:interface=127.0.0.1"]
     with (
         serving(tmp_path, command, port) as (process, log),
         closing(connect(port)) as connection,
     ):
-        assert f"ready: {'echo' if name == 'drain' else name} on tcp" in log.read_text()
+        wait_for(lambda: f"ready: {service} on tcp" in log.read_text(), "the ready line")
         connection.sendall(b"be")
         assert connection.recv(2, socket.MSG_WAITALL) == answer[:2]
         process.send_signal(signal.SIGTERM)
         wait_for(lambda: not accepts(port), "the port to close")
         connection.sendall(b"gun")
+        if half_close:
+            connection.shutdown(socket.SHUT_WR)
+        # Without it the example's own drain() closes, once we are silent.
         assert read_all(connection) == answer[2:]
         process.wait(PATIENCE)
         assert "aborted" not in log.read_text()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import payload
+from tests.clients import TLSExchange, payload
 from tests.running import PATIENCE, RunningService, running, wait_for
 
 CLIENTS = 100
@@ -107,31 +107,66 @@ def test_a_hundred_connections_in_mid_transfer_are_delivered(
             assert transfer.error is None
             assert transfer.received == DATA
         assert service.wait() == 0
-        draining = re.search(r"draining: (\d+) connections, up to 10 s", service.log())
+        draining = re.search(r"draining: (\d+) open, up to 10 s", service.log())
         assert draining is not None
         assert int(draining[1]) >= CLIENTS
         assert "aborted" not in service.log()
         assert "Traceback" not in service.log()
 
 
+class TLSTransfer(threading.Thread):
+    """The same over TLS; it says ``close_notify`` when it has sent all."""
+
+    def __init__(self, port: int, go_on: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self._port = port
+        self._go_on = go_on
+        self.begun = threading.Event()
+        self.received = b""
+
+    def run(self) -> None:
+        with socket.create_connection(("127.0.0.1", self._port), PATIENCE) as connection:
+            done = TLSExchange(connection, DATA, close_notify=True, fin=False, progress=self._halt)
+            self.received = done.received
+
+    def _halt(self) -> None:
+        self.begun.set()
+        self._go_on.wait(PATIENCE)
+
+
 def test_tls_connections_are_drained_too(tmp_path: Path, certificate: Path) -> None:
     tls = f"privateKey={certificate}/key.pem:certKey={certificate}/cert.pem"
-    context = ssl._create_unverified_context()
     with running(tmp_path, f"--listen=ssl:0:interface=127.0.0.1:{tls}") as service:
         go_on = threading.Event()
-        transfers = []
-        for _ in range(5):
-            plain = socket.create_connection(("127.0.0.1", service.port), PATIENCE)
-            transfers.append(Transfer(context.wrap_socket(plain), go_on))
-            transfers[-1].start()
+        transfers = [TLSTransfer(service.port, go_on) for _ in range(CLIENTS)]
+        for transfer in transfers:
+            transfer.start()
         for transfer in transfers:
             assert transfer.begun.wait(PATIENCE)
         service.signal(signal.SIGTERM)
-        service.wait_for_log("draining: 5 connections")
+        service.wait_for_log(f"draining: {CLIENTS} open")
         go_on.set()
         for transfer in transfers:
             transfer.join(PATIENCE)
             assert transfer.received == DATA
+        assert service.wait() == 0
+
+
+def test_a_silent_tls_connection_is_closed_in_good_order(tmp_path: Path, certificate: Path) -> None:
+    """Even if the peer never answers our close_notify."""
+    tls = f"privateKey={certificate}/key.pem:certKey={certificate}/cert.pem"
+    with running(
+        tmp_path, f"--listen=ssl:0:interface=127.0.0.1:{tls}", "--drain-timeout=8"
+    ) as service:
+        context = ssl._create_unverified_context()
+        with (
+            socket.create_connection(("127.0.0.1", service.port), PATIENCE) as plain,
+            context.wrap_socket(plain) as connection,
+        ):
+            connection.sendall(b"hi")
+            assert connection.recv(2) == b"hi"
+            service.signal(signal.SIGTERM)
+            assert connection.recv(1) == b"", "close_notify, not a reset"
         assert service.wait() == 0
 
 
@@ -176,7 +211,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
         open_connection(service) as connection,
     ):
         service.signal(signal.SIGTERM)
-        service.wait_for_log("draining: 1 connections")
+        service.wait_for_log("draining: 1 open")
         service.signal(signal.SIGINT)
         assert service.wait() == -signal.SIGINT
         with pytest.raises(ConnectionResetError):
@@ -199,7 +234,7 @@ def test_what_is_still_busy_when_time_is_up_is_cut(tmp_path: Path) -> None:
                 threading.Event().wait(0.01)
         service.signal(signal.SIGTERM)
         assert service.wait() == -signal.SIGTERM
-        assert "1 connections aborted: still busy after 0.5 s" in service.log()
+        assert "aborted: 1 still busy after 0.5 s" in service.log()
 
 
 def test_nothing_to_drain_ends_at_once(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 An answer is never longer than the request that it answers. Where that leaves no correct
 answer there is none: a client of quote, daytime and time pads its request to the length of
-the answer that it expects (512, 40 and 4 bytes are enough), where the RFCs have it send an
+the answer that it expects (512, 44 and 4 bytes are enough), where the RFCs have it send an
 empty datagram. The character generator's answer is as long as the request, up to 512 bytes.
 See :mod:`netsuite.echo` for the rest of the rules.
 """

@@ -33,6 +33,7 @@ LINGER_SECONDS = 5.0
 #: What a peer may send, in bytes, while it takes its time to close.
 LINGER_BYTES = 64 * 1024
 
+_LOOKS = 10  # how often a draining connection is looked at while it is silent
 _CHARGEN_BLOCK = CHARGEN_CYCLE * 9  # just below the 64 KiB that a transport buffers
 
 
@@ -80,18 +81,21 @@ class SinkProtocol(CountingProtocol):
         ``grace``, and at most :data:`QUIET_SECONDS`. A peer that has yet to read what was
         sent to it is not silent but slow, and has all of ``grace``.
         """
-        self._watch(clock, min(grace / 2, QUIET_SECONDS))
+        self._listen(clock, min(grace / 2, QUIET_SECONDS) / _LOOKS, _LOOKS)
 
-    def _watch(self, clock: IReactorTime, quiet: float) -> None:
+    def _listen(self, clock: IReactorTime, interval: float, looks: int) -> None:
+        """Look again after ``interval``; ``looks`` quiet ones in a row are silence."""
         self._timer = clock.callLater(
-            quiet, self._close_if_quiet, clock, quiet, self.bytes_received
+            interval, self._look, clock, interval, looks, self.bytes_received
         )
 
-    def _close_if_quiet(self, clock: IReactorTime, quiet: float, before: int) -> None:
-        if self.bytes_received == before and not self._paused:
-            self.readConnectionLost()
+    def _look(self, clock: IReactorTime, interval: float, looks: int, before: int) -> None:
+        if self.bytes_received != before or self._paused:
+            self._listen(clock, interval, _LOOKS)
+        elif looks > 1:
+            self._listen(clock, interval, looks - 1)
         else:
-            self._watch(clock, quiet)
+            self.readConnectionLost()
 
 
 class DiscardProtocol(SinkProtocol):

@@ -1,6 +1,6 @@
 """``twistd -n netsuite-echo``: echo and its siblings as a service."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -129,10 +129,15 @@ class EchoService(Daemon):
         self._reactor.callWhenRunning(self._say_how)
 
     def _say_how(self) -> None:
-        for name, host in self.listening:
-            if name == "echo" and isinstance(host, IPv4Address | IPv6Address):
+        for each in self.listening:
+            host = each.address
+            if each.name == "echo" and isinstance(host, IPv4Address | IPv6Address):
                 shown = "localhost" if host.host in {"0.0.0.0", "::"} else host.host
-                self._log.info("talk to it: {command}", command=f"nc {shown} {host.port}")
+                command = f"nc {shown} {host.port}"
+                if each.endpoint.startswith(("ssl:", "tls:")):
+                    shown = f"[{shown}]" if ":" in shown else shown
+                    command = f"openssl s_client -quiet -connect {shown}:{host.port}"
+                self._log.info("talk to it: {command}", command=command)
                 return
 
 
@@ -205,7 +210,9 @@ class Options(ServerOptions):
 
     def postOptions(self) -> None:
         """Make :attr:`config` of what was given."""
-        services = self._services or [("echo", self.listen)]
+        services: Sequence[tuple[str | None, ListenOptions]] = self._services or [
+            (None, self.listen)
+        ]
         default_port = self.default_port if len(services) == 1 else None
         try:
             self.config = EchoConfig(
@@ -221,7 +228,11 @@ class Options(ServerOptions):
             raise usage.UsageError(str(error)) from None
 
 
-def _service_config(name: str, listen: ListenOptions, default_port: int | None) -> ServiceConfig:
+def _service_config(
+    name: str | None, listen: ListenOptions, default_port: int | None
+) -> ServiceConfig:
+    if name is None:
+        return ServiceConfig(listen=listen.endpoints(default_port))
     try:
         return ServiceConfig(service=name, listen=listen.endpoints(default_port))
     except usage.UsageError as error:

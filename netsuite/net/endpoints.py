@@ -34,9 +34,9 @@ from netsuite.net.tls import TLSFactory, tls_protocol
 BACKLOG = 1024
 
 _FAMILY_ABSENT = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
+_KINDS = ("dualstack", "tcp", "tcp6", "unix", "ssl", "tls", "systemd")
 _PORT_RETRIES = 16
 _PORT_NUMBER = re.compile(r"[0-9]{1,5}\Z", re.ASCII)
-_PORT_PREFIX = re.compile(r"(?P<prefix>tcp|tcp6|ssl|dualstack):(?:port=)?(?P<port>[^:]*)")
 
 
 class EndpointError(ValueError):
@@ -72,12 +72,14 @@ def server_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
         ``dualstack:PORT[:backlog=N]``.
     :raises EndpointError: if it names none, with the reason.
     """
-    match = _PORT_PREFIX.match(description)
+    kind, _, rest = description.partition(":")
     try:
-        if match is not None:
-            parse_port(match["port"])
-            if match["prefix"] == "dualstack":
-                return _dual_stack(reactor, description)
+        if kind == "dualstack":
+            return _dual_stack(reactor, rest)
+        if kind in {"tcp", "tcp6", "ssl"}:
+            parse_port(rest.partition(":")[0].removeprefix("port="))
+        elif kind == "unix" and not rest:
+            raise EndpointError("expected a path after unix:")
         endpoint: IStreamServerEndpoint = serverFromString(_TLSReactor(reactor), description)
         _check_certificates(description)
     except EndpointError as error:
@@ -95,8 +97,8 @@ def _check_certificates(description: str) -> None:
             raise EndpointError(f"{directory}: expected a directory with certificates (*.pem)")
 
 
-def _dual_stack(reactor: IReactorSocket, description: str) -> "DualStackServerEndpoint":
-    _, port, *rest = description.split(":")
+def _dual_stack(reactor: IReactorSocket, arguments: str) -> "DualStackServerEndpoint":
+    port, *rest = arguments.split(":")
     backlog = BACKLOG
     for word in rest:
         name, _, value = word.partition("=")
@@ -114,7 +116,9 @@ def _reason(error: Exception) -> str:
     if isinstance(error, TypeError):  # a wrong call of the parser: drop the parser's name
         return re.sub(r"^[\w.]+\(\) ", "", str(error))
     if isinstance(error, IndexError | KeyError):
-        return f"no such descriptor or name ({error})"
+        return "systemd has passed no such socket"
+    if str(error).startswith("Unknown endpoint type"):
+        return f"no such kind: expected {', '.join(_KINDS)} or one that a plugin brings"
     literal = re.match(r"invalid literal for int\(\) with base \d+: (.*)", str(error))
     if literal:
         return f"{literal[1]} is not a number"

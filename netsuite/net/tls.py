@@ -11,13 +11,19 @@ reported as the end of the data: what was already written is delivered, and the 
 hears of a lost connection (:class:`~twisted.internet.error.ConnectionLost`).
 """
 
+from typing import Any
+
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IProtocol
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+#: How long a peer may take to answer our ``close_notify``, in seconds.
+CLOSE_SECONDS = 5.0
 
 _READ_SIZE = 64 * 1024
 
@@ -32,8 +38,10 @@ class TLSProtocol(BufferingTLSTransport):
     """
 
     _log = Logger()
+    transport: Any  # any stream transport
     _peer_closed = False
     _write_closing = False
+    _closing: IDelayedCall | None = None
 
     def loseWriteConnection(self) -> None:
         """Send ``close_notify`` once all that was written is out; go on reading."""
@@ -41,7 +49,7 @@ class TLSProtocol(BufferingTLSTransport):
             return
         self._write_closing = True
         self._aggregator.flush()
-        self._close_write()
+        self._say_close()
 
     # From the transport below, as its protocol.
 
@@ -50,23 +58,44 @@ class TLSProtocol(BufferingTLSTransport):
         if self._peer_closed:
             return
         self._aggregator.flush()
-        self._reason = Failure(ConnectionLost("TLS stream ended without close_notify"))
+        self._say_close()
+        if not self.disconnecting:
+            self._reason = Failure(ConnectionLost("TLS stream ended without close_notify"))
         self._finish()
 
     def writeConnectionLost(self) -> None:
-        """The TCP stream is never closed for writing alone: nothing to do."""
+        """Our TCP stream is closed behind our ``close_notify``: nothing to do."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone."""
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
+        super().connectionLost(reason)
 
     # Inside Twisted's class.
+
+    def _shutdownTLS(self) -> None:
+        """Say ``close_notify``; the peer's is waited for, but not for ever.
+
+        RFC 8446 section 6.1 does not ask to wait for it. What the peer is still sending
+        would reset a connection closed at once, and what we have sent could be lost.
+        """
+        super()._shutdownTLS()
+        if self.disconnecting and self._closing is None and not self._peer_closed:
+            self.transport.loseWriteConnection()
+            self._closing = self.factory._clock.callLater(
+                CLOSE_SECONDS, self.transport.abortConnection
+            )
 
     def _checkHandshakeStatus(self) -> None:
         super()._checkHandshakeStatus()
         if self._write_closing:
-            self._close_write()
+            self._say_close()
 
     def _unbufferPendingWrites(self) -> None:
         super()._unbufferPendingWrites()
         if self._write_closing:
-            self._close_write()
+            self._say_close()
 
     def _flushReceiveBIO(self) -> None:
         while not (self._lostTLSConnection or self._peer_closed):
@@ -97,7 +126,7 @@ class TLSProtocol(BufferingTLSTransport):
             self._shutdownTLS()
             self._finish()
 
-    def _close_write(self) -> None:
+    def _say_close(self) -> None:
         if not self._handshakeDone or self._appSendBuffer:
             return  # called again when that is over
         try:

@@ -16,12 +16,12 @@ A programmer serves a factory and drains it at shutdown::
 """
 
 from netsuite.service._config import DaemonConfig, LogFormat, LogLevel
-from netsuite.service._daemon import Daemon, Listener
+from netsuite.service._daemon import Daemon, Listener, Listening
 from netsuite.service._drain import DrainingService
 from netsuite.service._errors import ConfigError, StartError
 from netsuite.service._log import at_level, file_observer, json_line
 from netsuite.service._options import ListenOptions, ServerOptions
-from netsuite.service._process import ProcessService, process_service
+from netsuite.service._process import process_service
 
 __all__ = [
     "ConfigError",
@@ -30,9 +30,9 @@ __all__ = [
     "DrainingService",
     "ListenOptions",
     "Listener",
+    "Listening",
     "LogFormat",
     "LogLevel",
-    "ProcessService",
     "ServerOptions",
     "StartError",
     "at_level",

@@ -44,6 +44,19 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """One address that takes connections.
+
+    :ivar name: the listener's.
+    :ivar endpoint: the endpoint string that it comes from.
+    """
+
+    name: str
+    endpoint: str
+    address: IAddress
+
+
+@dataclass(frozen=True, slots=True)
 class _Part:
     listener: Listener
     description: str
@@ -88,13 +101,10 @@ class Daemon(MultiService):
         return _Part(listener, description, service)
 
     @property
-    def listening(self) -> tuple[tuple[str, IAddress], ...]:
-        """Each listener's name with each address that it takes connections on.
-
-        In the order given, IPv4 before IPv6.
-        """
+    def listening(self) -> tuple[Listening, ...]:
+        """Where it takes connections: in the order given, IPv4 before IPv6."""
         return tuple(
-            (part.listener.name, port.getHost())
+            Listening(part.listener.name, part.description, port.getHost())
             for part in self._parts
             if part.service.port is not None
             for port in listening_ports(part.service.port)
@@ -103,7 +113,7 @@ class Daemon(MultiService):
     @property
     def addresses(self) -> tuple[IAddress, ...]:
         """The addresses of :attr:`listening`."""
-        return tuple(address for _, address in self.listening)
+        return tuple(each.address for each in self.listening)
 
     @property
     def active(self) -> int:
@@ -124,6 +134,7 @@ class Daemon(MultiService):
         try:
             for part in self._parts:
                 self._listen(part)
+            self._check_datagrams()
             self._write_port_file()
         except StartError:
             self._started = False
@@ -171,11 +182,20 @@ class Daemon(MultiService):
                 f"{part.listener.name}: cannot listen on {where}: {_reason(error)}"
             ) from error
 
+    def _check_datagrams(self) -> None:
+        """Refuse to leave out UDP that was asked for."""
+        have = {name for name, _ in self._datagram_ports}
+        for part in self._parts:
+            if part.listener.datagrams and part.listener.name not in have:
+                raise StartError(
+                    f"{part.listener.name}: no address for UDP: expected a TCP endpoint too"
+                )
+
     def _announce(self) -> None:
         if not self._started:
             return
-        for name, host in self.listening:
-            self._announce_one(name, host)
+        for each in self.listening:
+            self._announce_one(each.name, each.address)
         for name, port in self._datagram_ports:
             self._announce_one(name, port.getHost())
 
@@ -184,7 +204,7 @@ class Daemon(MultiService):
             "ready: {service} on {transport} {address}",
             service=name,
             transport=str(getattr(host, "type", "unix")).lower(),
-            address=address_text(host),
+            address=address_text(host).removeprefix("unix:"),
         )
 
     def _write_port_file(self) -> None:
@@ -233,6 +253,8 @@ def _remove(path: Path) -> None:
 def _reason(error: Exception) -> str:
     """What a failure to listen has to tell a person."""
     if isinstance(error, CannotListenError):
+        if "lock" in str(error.socketError):  # a UNIX socket's lock file
+            return "another process listens there"
         error = error.socketError
     if isinstance(error, OSError) and error.strerror:
         hint = ""

@@ -152,7 +152,7 @@ class DrainingService(Service):
         if not connections:
             return
         self._log.info(
-            "draining: {count} connections, up to {seconds:g} s",
+            "draining: {count} open, up to {seconds:g} s",
             count=len(connections),
             seconds=self._drain_timeout,
         )
@@ -168,7 +168,7 @@ class DrainingService(Service):
     def _time_is_up(self) -> None:
         self._deadline = None
         self._log.warn(
-            "{count} connections aborted: still busy after {seconds:g} s",
+            "aborted: {count} still busy after {seconds:g} s",
             count=self.active,
             seconds=self._drain_timeout,
         )

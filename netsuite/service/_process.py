@@ -127,9 +127,7 @@ class ProcessService(Service):
                 self._log.debug("already stopping")
         else:
             self._signal = number
-            self._log.warn(
-                "{signal} again: {count} connections cut", signal=name, count=self._daemon.active
-            )
+            self._log.warn("{signal} again: {count} cut", signal=name, count=self._daemon.active)
             self._daemon.abort()
 
 

@@ -102,18 +102,33 @@ class SilenceTests(ProtocolCase):
         protocol.drain(clock, grace)
         return clock
 
+    def pass_by(self, clock: Clock, seconds: float) -> None:
+        """Let time pass as it does: a little at a time."""
+        clock.pump([0.1] * round(seconds * 10))
+
     def test_silence_ends_it(self) -> None:
         for factory in self.factories:
             clock = self.drain(factory, 10)
-            clock.advance(QUIET_SECONDS - 0.1)
+            self.pass_by(clock, QUIET_SECONDS - 0.1)
             self.assertFalse(self.transport.disconnecting)
-            clock.advance(0.1)
+            self.pass_by(clock, 1.1)
             self.assertTrue(self.transport.disconnecting)
 
     def test_half_of_a_short_grace_is_silence(self) -> None:
         for factory in self.factories:
             clock = self.drain(factory, 2)
-            clock.advance(1)
+            self.pass_by(clock, 1.9)
+            self.assertTrue(self.transport.disconnecting)
+
+    def test_silence_counts_from_the_last_byte(self) -> None:
+        """A byte that comes late must not lead to the deadline."""
+        for factory in self.factories:
+            clock = self.drain(factory, 10)
+            self.pass_by(clock, 1)
+            self.protocol.dataReceived(b"late")
+            self.pass_by(clock, QUIET_SECONDS - 0.1)
+            self.assertFalse(self.transport.disconnecting)
+            self.pass_by(clock, QUIET_SECONDS / 5)
             self.assertTrue(self.transport.disconnecting)
 
     def test_data_goes_on(self) -> None:
@@ -121,18 +136,18 @@ class SilenceTests(ProtocolCase):
             clock = self.drain(factory, 100)
             for _ in range(3):
                 self.protocol.dataReceived(b"more")
-                clock.advance(QUIET_SECONDS)
+                self.pass_by(clock, QUIET_SECONDS)
                 self.assertFalse(self.transport.disconnecting)
-            clock.advance(QUIET_SECONDS)
+            self.pass_by(clock, QUIET_SECONDS)
             self.assertTrue(self.transport.disconnecting)
 
     def test_a_slow_reader_is_not_silent(self) -> None:
         clock = self.drain(EchoFactory, 100)
         self.protocol.pauseProducing()
-        clock.advance(3 * QUIET_SECONDS)
+        self.pass_by(clock, 3 * QUIET_SECONDS)
         self.assertFalse(self.transport.disconnecting)
         self.protocol.resumeProducing()
-        clock.advance(QUIET_SECONDS)
+        self.pass_by(clock, QUIET_SECONDS + 1)
         self.assertTrue(self.transport.disconnecting)
 
     def test_nothing_is_left_behind_by_a_connection_that_goes(self) -> None:

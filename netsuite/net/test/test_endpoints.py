@@ -81,18 +81,20 @@ class ServerEndpointTests(SynchronousTestCase):
         self.assertNotIn("\n", message)
 
     def test_bad_strings_say_why(self) -> None:
-        self.assert_refused("", "Unknown endpoint type")
-        self.assert_refused("9000", "Unknown endpoint type: '9000'")
+        self.assert_refused("", "no such kind: expected dualstack, tcp")
+        self.assert_refused("unix:", "expected a path")
+        self.assert_refused("dualstack", "0 to 65535")
+        self.assert_refused("9000", "no such kind")
         self.assert_refused("tcp:", "''", "0 to 65535")
         self.assert_refused("tcp:port=http", "'http'", "0 to 65535")
         self.assert_refused("tcp:99999", "0 to 65535")
-        self.assert_refused("tcp", "missing 1 required positional argument: 'port'")
+        self.assert_refused("tcp", "0 to 65535")
         self.assert_refused("tcp:9000:prot=1", "unexpected keyword argument 'prot'")
         self.assert_refused("tcp:9000:backlog=x", "'x' is not a number")
         self.assert_refused("dualstack:9000:mode=1", "'mode=1'", "dualstack:PORT")
         self.assert_refused("dualstack:9000:backlog=x", "'backlog=x'")
         self.assert_refused("tls:/nowhere:443", "/nowhere: expected a directory")
-        self.assert_refused("systemd:domain=INET:index=7", "no such descriptor")
+        self.assert_refused("systemd:domain=INET:index=7", "no such socket")
         self.assert_refused(
             "ssl:443:privateKey=/nowhere/key.pem", "/nowhere/key.pem", "No such file"
         )

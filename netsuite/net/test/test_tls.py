@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from netsuite.net.tls import TLSFactory, TLSProtocol
+from netsuite.net.tls import CLOSE_SECONDS, TLSFactory, TLSProtocol
 
 
 def self_signed() -> CertificateOptions:
@@ -39,6 +39,20 @@ def self_signed() -> CertificateOptions:
 
 
 OPTIONS = self_signed()
+
+
+class Transport(StringTransport):
+    """One whose closing can be watched."""
+
+    write_closed = False
+    aborted = False
+
+    def loseWriteConnection(self) -> None:
+        self.write_closed = True
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+        self.loseConnection()
 
 
 class Recorder(Protocol):
@@ -90,7 +104,7 @@ class TLSCase(SynchronousTestCase):
         server = factory.buildProtocol(None)
         assert isinstance(server, TLSProtocol)
         self.server = server
-        self.transport = StringTransport()
+        self.transport = Transport()
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_max_proto_version(self.version)
         self.client = SSL.Connection(context, None)
@@ -227,6 +241,7 @@ class HalfCloseTests(TLSCase):
         self.client.bio_write(self.transport.value())
         self.read_client()
         self.assertEqual(self.received, b"so far", "what was written is delivered")
+        self.assertTrue(self.client_saw_close, "and close_notify is said")
 
     def test_readConnectionLost_that_fails_ends_its_connection(self) -> None:
         class Broken(HalfCloseRecorder):
@@ -239,6 +254,38 @@ class HalfCloseTests(TLSCase):
         self.pump()
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         self.assertEqual(len(protocol.lost), 1)
+
+
+class CloseTests(TLSCase):
+    def test_the_peer_s_close_notify_is_not_waited_for_for_ever(self) -> None:
+        protocol = HalfCloseRecorder()
+        self.connect(protocol)
+        self.server.loseConnection()
+        self.pump()
+        self.assertTrue(self.client_saw_close)
+        self.assertTrue(self.transport.write_closed, "TCP's end follows close_notify")
+        self.assertEqual(protocol.lost, [])
+        self.clock.advance(CLOSE_SECONDS)
+        self.assertTrue(self.transport.aborted)
+
+    def test_a_peer_that_answers_ends_it(self) -> None:
+        protocol = HalfCloseRecorder()
+        self.connect(protocol)
+        self.server.loseConnection()
+        self.pump()
+        self.client.shutdown()
+        self.pump()
+        self.assertEqual(protocol.lost, [ConnectionDone])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_peer_that_only_ends_tcp_ends_it_too(self) -> None:
+        protocol = HalfCloseRecorder()
+        self.connect(protocol)
+        self.server.loseConnection()
+        self.pump()
+        self.end_tcp()
+        self.assertEqual(protocol.lost, [ConnectionDone])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class TLS12HalfCloseTests(HalfCloseTests):

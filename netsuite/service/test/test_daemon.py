@@ -150,6 +150,14 @@ class DaemonTests(SynchronousTestCase):
         daemon.startService()
         self.assertEqual(listened, [(IPv4Address("TCP", "0.0.0.0", 9000), "a protocol")])
 
+    def test_datagrams_with_nowhere_to_listen_stop_all(self) -> None:
+        daemon = self.daemon(listener("unix:/run/x", datagrams=lambda: None))
+        with self.assertRaises(StartError) as caught:
+            daemon.startService()
+        self.assertEqual(
+            str(caught.exception), "test: no address for UDP: expected a TCP endpoint too"
+        )
+
     def test_a_datagram_port_in_use_stops_all(self) -> None:
         def refuse(reactor: Any, host: Any, protocol: Any) -> None:
             raise CannotListenError("", 9000, OSError(errno.EADDRINUSE, "Address already in use"))
@@ -181,7 +189,7 @@ class ReadyTests(SynchronousTestCase):
             [(each["message"], each["address"]) for each in ready],
             [
                 ("ready: test on tcp 0.0.0.0:9000", "0.0.0.0:9000"),
-                ("ready: test on unix unix:/run/x", "unix:/run/x"),
+                ("ready: test on unix /run/x", "/run/x"),
             ],
         )
 

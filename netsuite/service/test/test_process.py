@@ -16,13 +16,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from netsuite.service import (
     ConfigError,
     DaemonConfig,
-    ProcessService,
     ServerOptions,
     StartError,
     _process,
     process_service,
 )
-from netsuite.service._process import LogDestination
+from netsuite.service._process import LogDestination, ProcessService
 
 
 class FakeDaemon:
