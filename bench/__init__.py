@@ -1,0 +1,1 @@
+"""Benchmarks of netsuite: ``python -m bench NAME``. See :file:`README.rst`."""

@@ -1,0 +1,78 @@
+"""The load generator: :file:`load.c`, run on a CPU of its own."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench._compile import compiled
+from bench._procs import BenchError, Server, cpu_seconds, pinned, stop
+
+SOURCE = Path(__file__).with_name("load.c")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a server did under load. CPU times are of the same time as the round trips."""
+
+    round_trips: int
+    elapsed_seconds: float
+    server_cpu_seconds: float
+    load_cpu_seconds: float
+    latency_mean_us: float
+    latency_p50_us: float
+    latency_p99_us: float
+
+
+@dataclass(frozen=True)
+class Load:
+    """Open connections to a server, idle until they are told to run."""
+
+    server: Server
+    process: subprocess.Popen[str]
+
+    def run(self, seconds: float) -> Measurement:
+        """Keep one message in flight on every connection, and wait for the last ones.
+
+        The server is idle before and after, so its CPU account is exact at both ends.
+
+        :raises BenchError: if a connection breaks, stalls, or brings back wrong bytes.
+        """
+        orders, reports = self.process.stdin, self.process.stdout
+        if orders is None or reports is None:
+            raise ValueError("the load generator was started without pipes")
+        before = cpu_seconds(self.server.process.pid)
+        with suppress(BrokenPipeError):  # its complaint is there to be read
+            orders.write(f"{seconds}\n")
+            orders.flush()
+        line = reports.readline()
+        if not line.startswith("{"):
+            words = line.strip() or "the load generator died", self.server.last_words()
+            raise BenchError(f"{self.server.name}: {'; '.join(filter(None, words))}")
+        after = cpu_seconds(self.server.process.pid)
+        return Measurement(server_cpu_seconds=after - before, **json.loads(line))
+
+
+@contextmanager
+def connected(server: Server, core: int, connections: int, size: int) -> Iterator[Load]:
+    """Connect to a server from one CPU.
+
+    :param size: bytes of a message.
+    """
+    arguments = (server.port, connections, size)
+    with pinned(core):
+        process = subprocess.Popen(
+            [str(compiled(SOURCE)), *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for us; we stop the load
+        )
+    with process:
+        try:
+            yield Load(server, process)
+        finally:
+            stop(process)

@@ -1,0 +1,108 @@
+"""From the samples of a run to the numbers of its report."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+
+from bench._load import Measurement
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One peer in one round."""
+
+    size: int
+    round: int
+    peer: str
+    measured: Measurement
+
+    @property
+    def rate(self) -> float:
+        """Round trips per second."""
+        return self.measured.round_trips / self.measured.elapsed_seconds
+
+    @property
+    def cost(self) -> float:
+        """CPU time of the server per round trip, in microseconds."""
+        return self.measured.server_cpu_seconds / self.measured.round_trips * 1e6
+
+    @property
+    def server_share(self) -> float:
+        """Of its CPU, that the server kept busy: up to 1."""
+        return self.measured.server_cpu_seconds / self.measured.elapsed_seconds
+
+    @property
+    def load_share(self) -> float:
+        """Of its CPU, that the load generator kept busy: up to 1."""
+        return self.measured.load_cpu_seconds / self.measured.elapsed_seconds
+
+    def record(self) -> dict[str, object]:
+        """Return everything as one flat object."""
+        return {
+            "size": self.size,
+            "round": self.round,
+            "peer": self.peer,
+            **asdict(self.measured),
+            "round_trips_per_second": self.rate,
+            "cpu_us_per_round_trip": self.cost,
+            "server_cpu_share": self.server_share,
+            "load_cpu_share": self.load_share,
+        }
+
+
+def combine(slices: Sequence[Measurement]) -> Measurement:
+    """Add up slices of load. The latencies are medians over the slices."""
+    return Measurement(
+        round_trips=sum(part.round_trips for part in slices),
+        elapsed_seconds=sum(part.elapsed_seconds for part in slices),
+        server_cpu_seconds=sum(part.server_cpu_seconds for part in slices),
+        load_cpu_seconds=sum(part.load_cpu_seconds for part in slices),
+        latency_mean_us=median(part.latency_mean_us for part in slices),
+        latency_p50_us=median(part.latency_p50_us for part in slices),
+        latency_p99_us=median(part.latency_p99_us for part in slices),
+    )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The rounds of one peer at one message size: medians, and ratios round by round."""
+
+    size: int
+    peer: str
+    round_trips_per_second: float
+    cpu_us_per_round_trip: float
+    latency_p99_us: float
+    server_cpu_share: float
+    load_cpu_share: float
+    rate_ratios: list[float]
+    """To the reference peer in the same round; empty when that did not take part."""
+
+    cost_ratios: list[float]
+
+
+def summarise(samples: Sequence[Sample], size: int, peer: str, reference: str) -> Summary:
+    """Summarise one peer at one message size.
+
+    :param samples: the whole run.
+    :param reference: the peer to take ratios to.
+    """
+    rounds = {
+        name: sorted(
+            (sample for sample in samples if (sample.size, sample.peer) == (size, name)),
+            key=lambda sample: sample.round,
+        )
+        for name in (peer, reference)
+    }
+    ours = rounds[peer]
+    pairs = list(zip(ours, rounds[reference], strict=True)) if rounds[reference] else []
+    return Summary(
+        size=size,
+        peer=peer,
+        round_trips_per_second=median(sample.rate for sample in ours),
+        cpu_us_per_round_trip=median(sample.cost for sample in ours),
+        latency_p99_us=median(sample.measured.latency_p99_us for sample in ours),
+        server_cpu_share=median(sample.server_share for sample in ours),
+        load_cpu_share=median(sample.load_share for sample in ours),
+        rate_ratios=[one.rate / other.rate for one, other in pairs],
+        cost_ratios=[one.cost / other.cost for one, other in pairs],
+    )

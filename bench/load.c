@@ -1,0 +1,225 @@
+/* A closed-loop load for TCP echo servers on 127.0.0.1.
+ *
+ *     load PORT CONNECTIONS SIZE
+ *
+ * Opens the connections, then takes orders: each line of standard input is a number of seconds, for
+ * which every connection has one message of SIZE bytes in flight: it sends the whole message, waits
+ * until all of it has come back, and starts again.  When the time is over the last messages are
+ * waited for, so that nothing is in flight between two orders, and one line of JSON tells what was
+ * measured.  End of file ends it.
+ *
+ * Every byte that comes back is compared.  A broken connection, a wrong byte or a stall is one line
+ * on standard error and exit status 1.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    BATCH = 256,         /* events taken from one epoll_wait */
+    LINE = 64,           /* bytes of an order */
+    PERIOD = 251,        /* of the pattern; a prime, so that messages start at different bytes */
+    STALL_SECONDS = 5,   /* without any event, or for one connect */
+};
+
+struct connection {
+    int fd;
+    unsigned index;
+    size_t position;     /* where this message starts in the pattern, below PERIOD */
+    size_t to_send;      /* bytes of this message */
+    size_t to_receive;
+    int64_t began;       /* nanoseconds */
+};
+
+static size_t size;            /* of a message */
+static char *pattern;          /* size + PERIOD bytes */
+static char *received;         /* size bytes, shared: what was compared is not needed again */
+static int64_t *latencies;     /* nanoseconds, one for each round trip of this order */
+static size_t measured, room;  /* used and allocated items of latencies */
+
+static void die(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    exit(1);
+}
+
+static void *allocate(void *old, size_t bytes) {
+    void *block = realloc(old, bytes);
+    if (block == NULL)
+        die("out of memory");
+    return block;
+}
+
+static int64_t nanoseconds(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static void open_connection(struct connection *c, unsigned index, int port, int epoll) {
+    struct sockaddr_in server = {.sin_family = AF_INET,
+                                 .sin_port = htons((uint16_t)port),
+                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval patience = {.tv_sec = STALL_SECONDS};
+    struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                   .data.ptr = c};
+    int on = 1;
+
+    c->index = index;
+    c->position = index % PERIOD;
+    c->fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (c->fd < 0)
+        die("connection %u: no socket: %s", index, strerror(errno));
+    /* On Linux the send timeout bounds connect() too; MSG_DONTWAIT does the rest. */
+    if (setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0 ||
+        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
+        connect(c->fd, (struct sockaddr *)&server, sizeof server) < 0)
+        die("connection %u: cannot connect to port %d: %s", index, port, strerror(errno));
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &interest) < 0)
+        die("connection %u: epoll_ctl: %s", index, strerror(errno));
+}
+
+/* Send what the socket takes; the next EPOLLOUT sends the rest. */
+static void send_rest(struct connection *c) {
+    while (c->to_send > 0) {
+        const char *rest = pattern + c->position + (size - c->to_send);
+        ssize_t n = send(c->fd, rest, c->to_send, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0) {
+            if (errno == EAGAIN)
+                return;
+            die("connection %u broke while sending: %s", c->index, strerror(errno));
+        }
+        c->to_send -= (size_t)n;
+    }
+}
+
+static void begin_message(struct connection *c, int64_t now) {
+    c->to_send = c->to_receive = size;
+    c->began = now;
+    send_rest(c);
+}
+
+/* Take and compare what has arrived.  Returns whether that completes the message. */
+static int receive_rest(struct connection *c) {
+    if (c->to_receive == 0)
+        die("connection %u: the server sent more than it had received", c->index);
+    while (c->to_receive > 0) {
+        size_t wanted = c->to_receive, done = size - wanted;
+        ssize_t n = recv(c->fd, received, wanted, MSG_DONTWAIT);
+        if (n == 0)
+            die("connection %u was closed by the server", c->index);
+        if (n < 0) {
+            if (errno == EAGAIN)
+                return 0;
+            die("connection %u broke while receiving: %s", c->index, strerror(errno));
+        }
+        if (done + (size_t)n > size - c->to_send)
+            die("connection %u: the server sent more than it had received", c->index);
+        if (memcmp(received, pattern + c->position + done, (size_t)n) != 0)
+            die("connection %u: wrong bytes at or after byte %zu of a message", c->index, done);
+        c->to_receive -= (size_t)n;
+        if ((size_t)n < wanted)
+            return 0; /* drained: what comes next is a new edge */
+    }
+    return 1;
+}
+
+static void record(int64_t latency) {
+    if (measured == room) {
+        room = room ? room * 2 : 65536;
+        latencies = allocate(latencies, room * sizeof *latencies);
+    }
+    latencies[measured++] = latency;
+}
+
+static int ascending(const void *left, const void *right) {
+    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+    return (a > b) - (a < b);
+}
+
+static void report(int64_t elapsed, int64_t cpu) {
+    double sum = 0;
+    for (size_t i = 0; i < measured; i++)
+        sum += (double)latencies[i];
+    qsort(latencies, measured, sizeof *latencies, ascending);
+    printf("{\"round_trips\": %zu, \"elapsed_seconds\": %.9f, \"load_cpu_seconds\": %.9f, "
+           "\"latency_mean_us\": %.3f, \"latency_p50_us\": %.3f, \"latency_p99_us\": %.3f}\n",
+           measured, (double)elapsed * 1e-9, (double)cpu * 1e-9, sum / (double)measured * 1e-3,
+           (double)latencies[(measured - 1) / 2] * 1e-3,
+           (double)latencies[(size_t)((double)(measured - 1) * 0.99)] * 1e-3);
+    fflush(stdout);
+}
+
+/* Keep the connections busy for some nanoseconds. */
+static void run(struct connection *connections, unsigned count, int epoll, int64_t duration) {
+    int64_t cpu = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
+    int64_t began = nanoseconds(CLOCK_MONOTONIC), now = began;
+    unsigned in_flight = count;
+    struct epoll_event events[BATCH];
+
+    measured = 0;
+    for (unsigned i = 0; i < count; i++)
+        begin_message(&connections[i], nanoseconds(CLOCK_MONOTONIC));
+    while (in_flight > 0) {
+        int ready = epoll_wait(epoll, events, BATCH, STALL_SECONDS * 1000);
+        if (ready == 0)
+            die("nothing came back for %d seconds on %u connections", STALL_SECONDS, in_flight);
+        if (ready < 0 && errno != EINTR)
+            die("epoll_wait: %s", strerror(errno));
+        for (int i = 0; i < ready; i++) {
+            struct connection *c = events[i].data.ptr;
+            if (events[i].events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
+                die("connection %u was closed by the server", c->index);
+            send_rest(c);
+            if (!(events[i].events & EPOLLIN) || !receive_rest(c))
+                continue;
+            now = nanoseconds(CLOCK_MONOTONIC);
+            record(now - c->began);
+            c->position = (c->position + 1) % PERIOD;
+            if (now - began < duration)
+                begin_message(c, now);
+            else
+                in_flight--;
+        }
+    }
+    report(now - began, nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - cpu);
+}
+
+int main(int argc, char **argv) {
+    char line[LINE];
+
+    if (argc != 4)
+        die("usage: load PORT CONNECTIONS SIZE");
+    int port = atoi(argv[1]), count = atoi(argv[2]);
+    size = strtoull(argv[3], NULL, 10);
+    if (port < 1 || port > 65535 || count < 1 || size < 1)
+        die("load: an argument is out of range");
+
+    pattern = allocate(NULL, size + PERIOD);
+    received = allocate(NULL, size);
+    for (size_t i = 0; i < size + PERIOD; i++)
+        pattern[i] = (char)(i % PERIOD);
+
+    int epoll = epoll_create1(0);
+    if (epoll < 0)
+        die("epoll_create1: %s", strerror(errno));
+    struct connection *connections = allocate(NULL, (size_t)count * sizeof *connections);
+    for (int i = 0; i < count; i++)
+        open_connection(&connections[i], (unsigned)i, port, epoll);
+    while (fgets(line, sizeof line, stdin) != NULL)
+        run(connections, (unsigned)count, epoll, (int64_t)(atof(line) * 1e9));
+    return 0;
+}
