@@ -40,12 +40,18 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pip(python: str | Path, *arguments: str) -> None:
     result = subprocess.run(
         [python, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments],
+        env=outside(),
         capture_output=True,
         text=True,
         timeout=INSTALL,
         check=False,
     )
     assert result.returncode == 0, result.stderr
+
+
+def outside() -> dict[str, str]:
+    """The environment without the checkout: what is on its path, pip would not install."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def new_environment(directory: Path) -> Path:
@@ -56,11 +62,10 @@ def new_environment(directory: Path) -> Path:
 
 def run(program: Path, *arguments: str, cwd: Path, **environment: str) -> str:
     """The output of a program that must succeed, with nothing of ours on its path."""
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     result = subprocess.run(
         [program, *arguments],
         cwd=cwd,
-        env={**inherited, **environment},
+        env={**outside(), **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -75,11 +80,10 @@ def check_it_works(programs: Path, directory: Path, **environment: str) -> None:
     """``twistd -n netsuite-echo`` echoes, and ``trial netsuite`` passes."""
     assert "netsuite-echo" in run(programs / "twistd", "--help", cwd=directory, **environment)
     socket_path = directory / "echo.sock"
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with subprocess.Popen(
         [programs / "twistd", "-n", "--pidfile=", "netsuite-echo", f"--listen=unix:{socket_path}"],
         cwd=directory,
-        env={**inherited, **environment},
+        env={**outside(), **environment},
         stdout=subprocess.DEVNULL,
     ) as process:
         try:

@@ -1,7 +1,7 @@
 """eventlet: ``listen`` and ``serve``, one green thread a connection."""
 
-import eventlet  # type: ignore[import-untyped]  # has no types
-from eventlet.green import socket  # type: ignore[import-untyped]  # has no types
+import eventlet
+from eventlet.green import socket
 
 
 def echo(client: socket.socket, _address: tuple[str, int]) -> None:

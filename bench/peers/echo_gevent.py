@@ -1,7 +1,7 @@
 """gevent: a ``StreamServer``, one greenlet a connection."""
 
-from gevent import socket  # type: ignore[import-untyped]  # has no types
-from gevent.server import StreamServer  # type: ignore[import-untyped]  # has no types
+from gevent import socket
+from gevent.server import StreamServer
 
 
 def echo(client: socket.socket, _address: tuple[str, int]) -> None:
