@@ -3,6 +3,7 @@
 ``ipaddress`` objects go in and come out.
 """
 
+from netsuite.ip._errors import AddressError
 from netsuite.ip._rate import IPAddress, IPNetwork, rate_key
 
-__all__ = ["IPAddress", "IPNetwork", "rate_key"]
+__all__ = ["AddressError", "IPAddress", "IPNetwork", "rate_key"]
