@@ -18,6 +18,7 @@ from twisted.python.syslog import SyslogObserver
 from netsuite.service._config import DaemonConfig
 from netsuite.service._daemon import Daemon
 from netsuite.service._errors import ConfigError, StartError
+from netsuite.service._heap import keep_spare_memory
 from netsuite.service._log import at_level, file_observer
 from netsuite.service._options import ServerOptions, exit_with, twistd_options
 
@@ -35,6 +36,7 @@ def process_service(
     :param build: makes the daemon.
     """
     try:
+        keep_spare_memory()
         log = _log_to(config, twistd_options(options), reactor)
         return ProcessService(options.service_name, build(), log, reactor)
     except ConfigError as error:
