@@ -20,6 +20,15 @@ D = TypeVar("D")
 Row = tuple[int, int]
 """First address and length of a network."""
 
+Routes = (
+    Mapping[IPv4Network, V]
+    | Mapping[IPv6Network, V]
+    | Mapping[IPNetwork, V]
+    | Mapping[str, V]
+    | Iterable[tuple[IPNetwork | str, V]]
+)
+"""Networks, or texts that name them, with values: a mapping or pairs."""
+
 
 class PrefixMap(MutableMapping[IPNetwork, V], Generic[V]):
     """Networks with values, and the search for the longest one around an address.
@@ -33,7 +42,7 @@ class PrefixMap(MutableMapping[IPNetwork, V], Generic[V]):
 
     def __init__(
         self,
-        items: "Mapping[IPNetwork, V] | Mapping[str, V] | Iterable[tuple[IPNetwork | str, V]]" = (),
+        items: "Routes[V]" = (),
     ) -> None:
         # A table for each length in use: first address, without its host bits, to value.
         self._tables: dict[int, dict[int, dict[int, V]]] = {4: {}, 6: {}}
