@@ -17,7 +17,9 @@ from netsuite.ip._rate import IPAddress, IPNetwork
 V = TypeVar("V")
 
 _BLOCK = 256
-_NOTHING = -1  # the leaf that stands for "no network"
+_LENGTH_BITS = 6
+_LENGTH = 2**_LENGTH_BITS - 1
+_NOTHING = -1  # where there is no network
 
 
 class FrozenPrefixMap(Generic[V]):
@@ -28,13 +30,16 @@ class FrozenPrefixMap(Generic[V]):
     """
 
     def __init__(self, rows: dict[int, list[tuple[int, int, V]]]) -> None:
-        self._rows = rows
         self._networks: dict[tuple[int, int], IPNetwork] = {}
+        # By place in the rows; the first address need not be kept, it is in the question.
+        self._values4 = [value for _, _, value in rows[4]]
         self._top, self._nodes = _trie(rows[4])
+        self._values6 = [value for _, _, value in rows[6]]
+        self._lengths6 = array("B", [length for _, length, _ in rows[6]])
         self._starts, self._owners = _segments(rows[6], BITS[6])
 
     def __len__(self) -> int:
-        return len(self._rows[4]) + len(self._rows[6])
+        return len(self._values4) + len(self._values6)
 
     def lookup(self, address: "IPAddress | str") -> tuple[IPNetwork, V] | None:
         """The longest network around an address, with its value; None if there is none."""
@@ -44,38 +49,44 @@ class FrozenPrefixMap(Generic[V]):
             except ValueError:
                 raise AddressError(address, "an address") from None
         version = address.version
-        place = self._find(int(address), version)
-        if place < 0:
+        found = self.lookup_int(int(address), version)
+        if found is None:
             return None
-        first, length, value = self._rows[version][place]
-        network = self._networks.get((version, place))
+        first, length, value = found
+        key = (first << 8 | length, version)
+        network = self._networks.get(key)
         if network is None:
-            network = self._networks[version, place] = to_network(first, length, version)
+            network = self._networks[key] = to_network(first, length, version)
         return network, value
 
     def lookup_int(self, value: int, version: int) -> tuple[int, int, V] | None:
         """The same for an address's value: first address, length, value; the quickest way."""
-        place = self._find(value, version)
-        return None if place < 0 else self._rows[version][place]
-
-    def _find(self, value: int, version: int) -> int:
-        """The place of the row that answers, -1 for none."""
-        if version != 4:
-            index = bisect_right(self._starts, value) - 1
-            return self._owners[index] if index >= 0 else -1
-        node = self._top[value >> 16]
-        if node >= 0:
-            node = self._nodes[node + (value >> 8 & 0xFF)]
+        if version == 4:
+            node = self._top[value >> 16]
             if node >= 0:
-                node = self._nodes[node + (value & 0xFF)]
-        return -2 - node  # -1 where node says none
+                node = self._nodes[node + (value >> 8 & 0xFF)]
+                if node >= 0:
+                    node = self._nodes[node + (value & 0xFF)]
+            if node == _NOTHING:
+                return None
+            leaf = -2 - node
+            length = leaf & _LENGTH
+            host_bits = 32 - length
+            return value >> host_bits << host_bits, length, self._values4[leaf >> _LENGTH_BITS]
+        index = bisect_right(self._starts, value) - 1
+        place = self._owners[index] if index >= 0 else _NOTHING
+        if place == _NOTHING:
+            return None
+        length = self._lengths6[place]
+        host_bits = 128 - length
+        return value >> host_bits << host_bits, length, self._values6[place]
 
 
 def _trie(rows: Sequence[tuple[int, int, object]]) -> tuple["array[int]", "array[int]"]:
     """The arrays for IPv4.
 
-    An entry that is not negative is the place of a block in the second array; ``-2 - n``
-    is row ``n``, and ``-1`` is none.
+    An entry that is not negative is the place of a block in the second array, ``-1`` is no
+    network, and ``-2 - (n * 64 + length)`` is row ``n``, which makes 33 million the most.
     """
     top = array("i", [_NOTHING]) * 65536
     nodes = array("i")
@@ -90,7 +101,7 @@ def _trie(rows: Sequence[tuple[int, int, object]]) -> tuple["array[int]", "array
     # Shorter ones first, so that longer ones go on top of them.
     for place in sorted(range(len(rows)), key=lambda each: rows[each][1]):
         first, length, _ = rows[place]
-        leaf = -2 - place
+        leaf = -2 - (place << _LENGTH_BITS | length)
         if length <= 16:
             low, count = first >> 16, 1 << (16 - length)
             top[low : low + count] = array("i", [leaf]) * count

@@ -47,7 +47,7 @@ class PrefixMap(MutableMapping[IPNetwork, V], Generic[V]):
         # A table for each length in use: first address, without its host bits, to value.
         self._tables: dict[int, dict[int, dict[int, V]]] = {4: {}, 6: {}}
         # The same tables with their shifts, longest first: what a search walks through.
-        self._search: dict[int, list[tuple[int, int, dict[int, V]]]] = {4: [], 6: []}
+        self._search: dict[int, list[tuple[int, dict[int, V]]]] = {4: [], 6: []}
         # Networks that a search has made, to make each of them once.
         self._made: dict[tuple[int, int, int], IPNetwork] = {}
         pairs = items.items() if isinstance(items, Mapping) else items
@@ -75,7 +75,7 @@ class PrefixMap(MutableMapping[IPNetwork, V], Generic[V]):
             tables[length] = {}
             bits = BITS[version]
             self._search[version] = [
-                (bits - each, each, tables[each]) for each in sorted(tables, reverse=True)
+                (bits - each, tables[each]) for each in sorted(tables, reverse=True)
             ]
         return tables[length]
 
@@ -101,7 +101,9 @@ class PrefixMap(MutableMapping[IPNetwork, V], Generic[V]):
             raise KeyError(network) from None
         if not tables[length]:
             del tables[length]
-            self._search[version] = [row for row in self._search[version] if row[1] != length]
+            self._search[version] = [
+                row for row in self._search[version] if row[0] != BITS[version] - length
+            ]
 
     def __contains__(self, network: object) -> bool:
         if not isinstance(network, str | IPv4Network | IPv6Network):
@@ -140,18 +142,19 @@ class PrefixMap(MutableMapping[IPNetwork, V], Generic[V]):
             address = _address(address)
         value = int(address)
         version = address.version
-        for shift, length, table in self._search[version]:
+        for shift, table in self._search[version]:
             key = value >> shift
             if key in table:
+                length = BITS[version] - shift
                 return self._network(version, key << shift, length), table[key]
         return None
 
     def lookup_int(self, value: int, version: int) -> tuple[int, int, V] | None:
         """The same for an address's value: first address, length, value; the quickest way."""
-        for shift, length, table in self._search[version]:
+        for shift, table in self._search[version]:
             key = value >> shift
             if key in table:
-                return key << shift, length, table[key]
+                return key << shift, BITS[version] - shift, table[key]
         return None
 
     def value_of(self, address: "IPAddress | str", default: D) -> V | D:
@@ -162,8 +165,8 @@ class PrefixMap(MutableMapping[IPNetwork, V], Generic[V]):
     def covering(self, item: "IPAddress | IPNetwork | str") -> Iterator[tuple[IPNetwork, V]]:
         """Every network around ``item``, itself included, longest first."""
         version, first, longest = _row_or_address(item)
-        for shift, length, table in self._search[version]:
-            key = first >> shift
+        for shift, table in self._search[version]:
+            key, length = first >> shift, BITS[version] - shift
             if length <= longest and key in table:
                 yield self._network(version, key << shift, length), table[key]
 
@@ -192,8 +195,8 @@ class PrefixMap(MutableMapping[IPNetwork, V], Generic[V]):
     def parent(self, network: "IPNetwork | str") -> tuple[IPNetwork, V] | None:
         """The longest network around ``network`` that is not itself; None if there is none."""
         version, first, longest = _row(network)
-        for shift, length, table in self._search[version]:
-            key = first >> shift
+        for shift, table in self._search[version]:
+            key, length = first >> shift, BITS[version] - shift
             if length < longest and key in table:
                 return self._network(version, key << shift, length), table[key]
         return None

@@ -3,7 +3,7 @@
 import json
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from random import Random
 from typing import Any
@@ -16,6 +16,7 @@ from netsuite.ip._range import BITS, IPRange, _key_of, to_address, to_network
 from netsuite.ip._rate import IPAddress, IPNetwork
 
 _VERSIONS = (4, 6)
+_INDEXED = 1024  # so many ranges are worth an index
 _LAST = {version: 2**bits - 1 for version, bits in BITS.items()}
 
 
@@ -29,7 +30,7 @@ class IPSet:
     :raises AddressError: for a text that is none of those.
     """
 
-    __slots__ = ("_families", "_hash")
+    __slots__ = ("_families", "_hash", "_index")
 
     def __init__(
         self, items: "Iterable[IPAddress | IPNetwork | IPRange | IPSet | str]" = ()
@@ -58,6 +59,8 @@ class IPSet:
     def _set(self, families: dict[int, Intervals]) -> None:
         self._families = {4: _packed(families[4]), 6: families[6]}
         self._hash: int | None = None
+        # Where in the IPv4 bounds each /16 begins: made for large sets, when first asked.
+        self._index: array[int] | None = None
 
     @classmethod
     def _of(cls, families: dict[int, Intervals]) -> "IPSet":
@@ -80,8 +83,15 @@ class IPSet:
     def contains_int(self, value: int, version: int) -> bool:
         """Whether the address of a family with a value is in the set; the quickest way to ask."""
         starts, ends = self._families[version]
-        index = bisect_right(starts, value) - 1
-        return index >= 0 and value <= ends[index]
+        if version != 4 or len(starts) < _INDEXED:
+            place = bisect_right(starts, value) - 1
+        else:
+            index = self._index
+            if index is None:
+                index = self._index = _index_of(starts)
+            high = value >> 16
+            place = bisect_right(starts, value, index[high], index[high + 1]) - 1
+        return place >= 0 and value <= ends[place]
 
     def overlaps(self, other: "IPAddress | IPNetwork | IPRange | IPSet") -> bool:
         """Whether some address is in both."""
@@ -347,6 +357,14 @@ def _packed(family: Intervals) -> Intervals:
     if isinstance(family.starts, array):
         return family
     return Intervals(array("I", family.starts), array("I", family.ends))
+
+
+def _index_of(starts: Sequence[int]) -> "array[int]":
+    """For each /16, how many ranges begin below it."""
+    counts = [0] * (2**16 + 1)
+    for start in starts:
+        counts[(start >> 16) + 1] += 1
+    return array("I", accumulate(counts))
 
 
 def _value_at(family: Intervals, place: int) -> int:
