@@ -58,6 +58,8 @@ class IPRange:
         text = text.strip()
         if len(text) > _LONGEST:
             raise AddressError(text[:_LONGEST] + "...", _EXPECTED)
+        if "%" in text:
+            raise AddressError(text, "addresses without a zone: it says on which link, not which")
         try:
             if "*" in text or (_GLOB.match(text) and "-" in text):
                 return _parse_glob(text)

@@ -42,6 +42,7 @@ class ParseTests(SynchronousTestCase):
             "10.0.0.*.*",
             "fe80::*",
             "example.com",
+            "fe80::1%eth0",
             "1" * 1000,
         ):
             with self.assertRaises(AddressError) as caught:
