@@ -22,7 +22,7 @@ _OCTETS = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 
-#: The bits of the first octet (IEEE 802, clause 8.2).
+#: The bits of the first octet (RFC 9542 section 2.1).
 _GROUP = 0x01
 _LOCAL = 0x02
 

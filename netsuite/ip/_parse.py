@@ -105,7 +105,7 @@ def parse_address(text: str) -> IPAddress:
     :raises AddressError: for anything else, and for a text longer than :data:`MAX_ADDRESS`.
     """
     _refuse_longer(text, MAX_ADDRESS, _ADDRESS)
-    address = _ipv6(text) if ":" in text else _ipv4(text)
+    address = _standard(text)
     if address is None:
         raise AddressError(text, _ADDRESS)
     return address
@@ -124,17 +124,17 @@ def parse_network(text: str, *, strict: bool = True) -> IPNetwork:
     _refuse_longer(text, MAX_ADDRESS, _NETWORK)
     if "%" in text:
         raise AddressError(text, "a network without a zone id")
-    try:
-        loose = IPv6Network(text, strict=False) if ":" in text else IPv4Network(text, strict=False)
-    except ValueError:
-        raise AddressError(text, _NETWORK) from None
-    address, slash, length = text.partition("/")
+    network = _network(text, strict=strict)
+    if network is None:
+        loose = _network(text, strict=False)
+        raise AddressError(
+            text, f"no bits set behind the prefix, as in {loose}" if loose else _NETWORK
+        )
     # Hostmasks: of 0.0.0.255, ipaddress makes a length of 24, and of 0.0.0.0 one of 0.
-    if slash and not _PREFIX_LENGTH.fullmatch(length) and length != str(loose.netmask):
+    _, slash, length = text.partition("/")
+    if slash and not _PREFIX_LENGTH.fullmatch(length) and length != str(network.netmask):
         raise AddressError(text, "a prefix length or a netmask behind the slash")
-    if strict and parse_address(address) != loose.network_address:
-        raise AddressError(text, f"no bits set behind the prefix, as in {loose}")
-    return loose
+    return network
 
 
 def parse_host_port(text: str, default_port: int | None = None) -> HostPort:
@@ -186,26 +186,10 @@ def parse_lenient(text: str) -> LenientAddress:
     :raises AddressError: for anything else, and for a text longer than :data:`MAX_LENIENT`.
     """
     _refuse_longer(text, MAX_LENIENT, _LENIENT)
-    try:
-        return LenientAddress(parse_address(text), Notation.STANDARD)
-    except AddressError:
-        pass
-    if "\0" in text:
-        raise AddressError(text, _LENIENT)
-    space = _C_SPACE.search(text)
-    written = text[: space.start()] if space else text
-    plain = _mapped(written)
-    found = _inet_aton(plain)
-    if found is None and not space:
-        found = _lenient_ipv6(plain)
+    found = _lenient(text)
     if found is None:
         raise AddressError(text, _LENIENT)
-    notation = found.notation
-    if space:
-        notation |= Notation.TRAILING
-    if plain != written:
-        notation |= Notation.IDNA_MAPPED
-    return LenientAddress(found.address, notation)
+    return found
 
 
 def is_numeric_host(text: str) -> bool:
@@ -218,11 +202,7 @@ def is_numeric_host(text: str) -> bool:
     if len(text) > MAX_LENIENT:
         start = _mapped(text[:MAX_LENIENT])
         return start[:1].isdigit() or ":" in start
-    try:
-        parse_lenient(text)
-    except AddressError:
-        return False
-    return True
+    return _lenient(text) is not None
 
 
 def _refuse_longer(text: str, most: int, expected: str) -> None:
@@ -248,6 +228,18 @@ def _ipv6(text: str) -> IPv6Address | None:
         return None
 
 
+def _standard(text: str) -> IPAddress | None:
+    return _ipv6(text) if ":" in text else _ipv4(text)
+
+
+def _network(text: str, *, strict: bool) -> IPNetwork | None:
+    kind = IPv6Network if ":" in text else IPv4Network
+    try:
+        return kind(text, strict=strict)
+    except ValueError:
+        return None
+
+
 def _name(text: str) -> str | None:
     """A host name that no system takes for an address."""
     if len(text) > _MAX_NAME or not _NAME.fullmatch(text) or _ENDS_IN_NUMBER.fullmatch(text):
@@ -260,6 +252,29 @@ def _mapped(text: str) -> str:
     if text.isascii():
         return text
     return unicodedata.normalize("NFKC", _DROPPED.sub("", text)).replace("\u3002", ".")
+
+
+def _lenient(text: str) -> LenientAddress | None:
+    """Any reading there is, the strict one first."""
+    standard = _standard(text)
+    if standard is not None:
+        return LenientAddress(standard, Notation.STANDARD)
+    if "\0" in text:
+        return None
+    space = _C_SPACE.search(text)
+    written = text[: space.start()] if space else text
+    plain = _mapped(written)
+    found = _inet_aton(plain)
+    if found is None and not space:
+        found = _lenient_ipv6(plain)
+    if found is None:
+        return None
+    notation = found.notation
+    if space:
+        notation |= Notation.TRAILING
+    if plain != written:
+        notation |= Notation.IDNA_MAPPED
+    return LenientAddress(found.address, notation)
 
 
 def _inet_aton(text: str) -> LenientAddress | None:

@@ -1,7 +1,10 @@
-"""The console script ``netsuite``: ``netsuite echo`` is ``twistd -n netsuite-echo``."""
+"""The console script ``netsuite``: ``netsuite echo`` is ``twistd -n netsuite-echo``.
+
+Besides the services it has tools, which run to their end and know nothing of Twisted.
+"""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, NoReturn
 
@@ -10,6 +13,12 @@ from twisted.plugin import getPlugins
 from twisted.scripts.twistd import run
 
 from netsuite._version import __version__
+from netsuite.ip import cli as ip_cli
+
+#: Tools by name, with what ``--help`` says of them.
+TOOLS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
+    "ip": (ip_cli.main, "Sums with addresses and networks; searches logs for them"),
+}
 
 _PREFIX = "netsuite-"
 _EXIT_USAGE = 2
@@ -28,20 +37,24 @@ def services() -> dict[str, Any]:
 def help_text() -> str:
     """What ``netsuite --help`` shows."""
     found = services()
-    width = max(map(len, found), default=0)
+    width = max(map(len, [*found, *TOOLS]))
     lines = [
         "Usage: netsuite SERVICE [options]",
+        "       netsuite TOOL [options]",
         "",
-        "Runs a network service in the foreground until it is told to stop (Ctrl-C).",
+        "Runs a network service in the foreground until it is told to stop (Ctrl-C), or a tool.",
         "",
         "Services:",
         *(f"  {name:{width}}  {maker.description}" for name, maker in found.items()),
+        "",
+        "Tools:",
+        *(f"  {name:{width}}  {description}" for name, (_, description) in TOOLS.items()),
         "",
         "Options:",
         "  --help     show this and exit",
         "  --version  show the version and exit",
         "",
-        "netsuite SERVICE --help shows a service's options.",
+        "netsuite SERVICE --help shows a service's options, netsuite TOOL --help a tool's.",
         f"As a daemon: twistd {_PREFIX}SERVICE [options], see twistd --help.",
         "",
     ]
@@ -72,9 +85,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if given[0] == "--version":
         sys.stdout.write(f"netsuite {__version__}\n")
         raise SystemExit(0)
+    if given[0] in TOOLS:
+        tool, _ = TOOLS[given[0]]
+        raise SystemExit(tool(given[1:]))
     if given[0] not in services():
+        expected = ", ".join([*services(), *TOOLS])
         sys.stderr.write(
-            f"netsuite: {given[0]!r} is no service: expected one of {', '.join(services())}\n"
+            f"netsuite: {given[0]!r} is no service and no tool: expected one of {expected}\n"
         )
         raise SystemExit(_EXIT_USAGE)
 

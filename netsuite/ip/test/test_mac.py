@@ -167,8 +167,7 @@ class ValueTests(SynchronousTestCase):
 
 
 class EUI64Tests(SynchronousTestCase):
-    def test_the_example_of_rfc_4291_appendix_a(self) -> None:
-        """Individual, universal, cccc...: one bit is inverted, two octets are put in."""
+    def test_the_example_of_rfc_2464_section_4(self) -> None:
         mac = MAC("34:56:78:9a:bc:de")
         self.assertEqual(str(mac.to_eui64()), "34:56:78:ff:fe:9a:bc:de")
         self.assertEqual(mac.interface_id, 0x3656_78FF_FE9A_BCDE)

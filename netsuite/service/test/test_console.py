@@ -22,6 +22,10 @@ class ConsoleTests(SynchronousTestCase):
             self.assertEqual(status, 0)
             self.assertIn("  echo  Echo and its siblings", output)
 
+    def test_help_lists_the_tools(self) -> None:
+        _, output, _ = self.run_it("--help")
+        self.assertRegex(output, r"Tools:\n  ip +Sums with addresses")
+
     def test_nothing_is_a_question(self) -> None:
         status, output, _ = self.run_it()
         self.assertEqual(status, 2)
@@ -33,7 +37,9 @@ class ConsoleTests(SynchronousTestCase):
     def test_an_unknown_service_is_one_line(self) -> None:
         status, _, errors = self.run_it("ecko")
         self.assertEqual(status, 2)
-        self.assertEqual(errors, "netsuite: 'ecko' is no service: expected one of echo\n")
+        self.assertEqual(
+            errors, "netsuite: 'ecko' is no service and no tool: expected one of echo, ip\n"
+        )
 
     def test_a_service_is_twistd_in_the_foreground(self) -> None:
         ran: list[list[str]] = []
@@ -45,3 +51,14 @@ class ConsoleTests(SynchronousTestCase):
             ran,
             [["netsuite", "--nodaemon", "--pidfile=", "netsuite-echo", "--port", "9000"]],
         )
+
+    def test_a_tool_runs_to_its_end(self) -> None:
+        ran: list[list[str]] = []
+
+        def tool(arguments: list[str]) -> int:
+            ran.append(arguments)
+            return 3
+
+        self.patch(console, "TOOLS", {"ip": (tool, "")})
+        status, _, _ = self.run_it("ip", "calc", "192.0.2.1")
+        self.assertEqual((status, ran), (3, [["calc", "192.0.2.1"]]))
