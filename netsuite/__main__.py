@@ -1,5 +1,21 @@
-"""``python -m netsuite`` is the console script ``netsuite``."""
+"""``netsuite`` and ``python -m netsuite``: tools at once, everything else by Twisted's leave."""
 
-from netsuite.service.console import main
+import sys
+from typing import NoReturn
 
-main()
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    if sys.argv[1:2] == ["ip"]:
+        # A tool in a pipe should not wait for a reactor that it has no use for.
+        from netsuite.ip.cli import main as tool
+
+        raise SystemExit(tool(sys.argv[2:]))
+
+    from netsuite.service.console import main as console
+
+    console()
+
+
+if __name__ == "__main__":
+    main()

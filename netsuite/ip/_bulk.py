@@ -8,6 +8,7 @@ from netsuite.ip._intervals import Intervals
 _LENGTHS = {str(length): length for length in range(33)} | {"": 32}
 _HOST_BITS = [2 ** (32 - length) - 1 for length in range(33)]
 _LENGTH_BITS = 6
+_LOW_30 = 2**30 - 1
 
 
 def ipv4_keys(texts: Sequence[str]) -> list[int] | None:
@@ -37,19 +38,27 @@ def ipv4_intervals(texts: Sequence[str]) -> Intervals | None:
     keys = ipv4_keys(texts)
     if keys is None:
         return None
-    keys.sort()
+    # One list for each first octet: what is left of a key has 30 bits, and integers of no
+    # more than those are sorted more than twice as fast (CPython's digits have 30).
+    octets: list[list[int]] = [[] for _ in range(256)]
+    adders = [octet.append for octet in octets]
+    for key in keys:
+        adders[key >> 30](key & _LOW_30)
     host_bits = _HOST_BITS
     starts: list[int] = []
     ends: list[int] = []
     reach = -2
     # _intervals.merge_sorted, without a pair made for each.
-    for key in keys:
-        start = key >> _LENGTH_BITS
-        end = start | host_bits[key & 63]
-        if start > reach + 1:
-            starts.append(start)
-            ends.append(end)
-            reach = end
-        elif end > reach:
-            ends[-1] = reach = end
+    for octet, lows in enumerate(octets):
+        lows.sort()
+        base = octet << 24
+        for key in lows:
+            start = base + (key >> _LENGTH_BITS)
+            end = start | host_bits[key & 63]
+            if start > reach + 1:
+                starts.append(start)
+                ends.append(end)
+                reach = end
+            elif end > reach:
+                ends[-1] = reach = end
     return Intervals(starts, ends)

@@ -1,7 +1,8 @@
 """Longest-prefix match from arrays: made once, then only asked.
 
-IPv4 is a trie of 16, 8 and 8 bits in two arrays: at most three steps to the answer. IPv6 is
-the list of places where the answer changes, and a binary search.
+IPv4 is a trie in two arrays: of 16, 8 and 8 bits or, for very many networks, of 24 and 8, which
+then takes no more memory and saves a step. IPv6 is the list of places where the answer
+changes, and a binary search.
 """
 
 from array import array
@@ -17,6 +18,7 @@ from netsuite.ip._rate import IPAddress, IPNetwork
 V = TypeVar("V")
 
 _BLOCK = 256
+_MANY = 2**18  # networks: then nearly every /16 has some, and a block of its own
 _LENGTH_BITS = 6
 _LENGTH = 2**_LENGTH_BITS - 1
 _NOTHING = -1  # where there is no network
@@ -33,7 +35,9 @@ class FrozenPrefixMap(Generic[V]):
         self._networks: dict[tuple[int, int], IPNetwork] = {}
         # By place in the rows; the first address need not be kept, it is in the question.
         self._values4 = [value for _, _, value in rows[4]]
-        self._top, self._nodes = _trie(rows[4])
+        self._top_bits = 24 if len(rows[4]) >= _MANY else 16
+        self._top, self._nodes = _trie(rows[4], self._top_bits)
+        self._top_shift = 32 - self._top_bits
         self._values6 = [value for _, _, value in rows[6]]
         self._lengths6 = array("B", [length for _, length, _ in rows[6]])
         self._starts, self._owners = _segments(rows[6], BITS[6])
@@ -62,9 +66,10 @@ class FrozenPrefixMap(Generic[V]):
     def lookup_int(self, value: int, version: int) -> tuple[int, int, V] | None:
         """The same for an address's value: first address, length, value; the quickest way."""
         if version == 4:
-            node = self._top[value >> 16]
+            node = self._top[value >> self._top_shift]
             if node >= 0:
-                node = self._nodes[node + (value >> 8 & 0xFF)]
+                if self._top_bits == 16:
+                    node = self._nodes[node + (value >> 8 & 0xFF)]
                 if node >= 0:
                     node = self._nodes[node + (value & 0xFF)]
             if node == _NOTHING:
@@ -82,13 +87,16 @@ class FrozenPrefixMap(Generic[V]):
         return value >> host_bits << host_bits, length, self._values6[place]
 
 
-def _trie(rows: Sequence[tuple[int, int, object]]) -> tuple["array[int]", "array[int]"]:
+def _trie(
+    rows: Sequence[tuple[int, int, object]], top_bits: int
+) -> tuple["array[int]", "array[int]"]:
     """The arrays for IPv4.
 
+    :param top_bits: 16 or 24.
     An entry that is not negative is the place of a block in the second array, ``-1`` is no
     network, and ``-2 - (n * 64 + length)`` is row ``n``, which makes 33 million the most.
     """
-    top = array("i", [_NOTHING]) * 65536
+    top = array("i", [_NOTHING]) * 2**top_bits
     nodes = array("i")
 
     def block(owner: "array[int]", index: int) -> int:
@@ -102,17 +110,14 @@ def _trie(rows: Sequence[tuple[int, int, object]]) -> tuple["array[int]", "array
     for place in sorted(range(len(rows)), key=lambda each: rows[each][1]):
         first, length, _ = rows[place]
         leaf = -2 - (place << _LENGTH_BITS | length)
-        if length <= 16:
-            low, count = first >> 16, 1 << (16 - length)
-            top[low : low + count] = array("i", [leaf]) * count
-            continue
-        low = block(top, first >> 16) + (first >> 8 & 0xFF)
-        if length <= 24:
-            count = 1 << (24 - length)
-        else:
-            low = block(nodes, low) + (first & 0xFF)
-            count = 1 << (32 - length)
-        nodes[low : low + count] = array("i", [leaf]) * count
+        # Down from level to level, to the one that the network ends in.
+        level, bits, low = top, top_bits, first >> (32 - top_bits)
+        while length > bits:
+            low = block(level, low)
+            level, bits = nodes, bits + 8
+            low += first >> (32 - bits) & 0xFF
+        count = 1 << (bits - length)
+        level[low : low + count] = array("i", [leaf]) * count
     return top, nodes
 
 

@@ -63,7 +63,7 @@ class Summary:
 
 
 def summarize(
-    items: "Iterable[IPAddress | IPNetwork | IPRange | IPSet | str]", max_prefixes: int
+    items: "IPSet | Iterable[IPAddress | IPNetwork | IPRange | IPSet | str]", max_prefixes: int
 ) -> Summary:
     """At most ``max_prefixes`` networks that have all of ``items`` in them.
 

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from random import Random
+from socket import AF_INET, inet_ntop
 from typing import Any
 
 from netsuite.ip import _intervals
@@ -16,6 +17,11 @@ from netsuite.ip._range import BITS, IPRange, _key_of, to_address, to_network
 from netsuite.ip._rate import IPAddress, IPNetwork
 
 _VERSIONS = (4, 6)
+# The text of an IPv4 address without making the address; IPv6's is ipaddress's own form.
+_TO_TEXT = {
+    4: lambda value: inet_ntop(AF_INET, value.to_bytes(4, "big")),
+    6: lambda value: str(to_address(value, 6)),
+}
 _INDEXED = 1024  # so many ranges are worth an index
 _LAST = {version: 2**bits - 1 for version, bits in BITS.items()}
 
@@ -46,9 +52,10 @@ class IPSet:
             else:
                 version, first, last = _key_of(item)
                 pairs[version].append((first, last))
-        quick = ipv4_intervals(texts)
-        if quick is None:
-            for text in texts:
+        # IPv4 addresses and networks are read all at once, the rest one by one.
+        quick = ipv4_intervals([text for text in texts if ":" not in text])
+        for text in texts:
+            if quick is None or ":" in text:
                 version, first, last = IPRange.parse(text)._key
                 pairs[version].append((first, last))
         families = {version: _intervals.merge(pairs[version]) for version in _VERSIONS}
@@ -266,7 +273,9 @@ class IPSet:
 
     def to_text(self) -> str:
         """Its networks, one a line; :meth:`from_text` reads it back."""
-        return "".join(f"{network}\n" for network in self.prefixes())
+        return "".join(
+            f"{_TO_TEXT[version](value)}/{length}\n" for value, length, version in self._prefixes()
+        )
 
     @classmethod
     def from_text(cls, text: str) -> "IPSet":

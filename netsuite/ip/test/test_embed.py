@@ -20,6 +20,7 @@ from netsuite.ip._embed import (
 )
 from netsuite.ip._errors import AddressError
 from netsuite.ip._mac import MAC
+from netsuite.ip.test import shown
 
 LOOPBACK = IPv4Address("127.0.0.1")
 HOST = IPv4Address("192.0.2.33")
@@ -77,6 +78,10 @@ class EmbeddedTests(SynchronousTestCase):
         """A translator takes the octet out without looking at it (RFC 6052 section 2.3)."""
         self.assertEqual(
             found("2001:db8:122:344:ffc0:2:21ff:ffff", "2001:db8:122:344::/64"),
+            [("nat64", "192.0.2.33")],
+        )
+        self.assertEqual(
+            found("2001:db8:122:3c0:ff00:221:ffff:ffff", "2001:db8:122:300::/56"),
             [("nat64", "192.0.2.33")],
         )
 
@@ -137,6 +142,11 @@ class EmbeddedTests(SynchronousTestCase):
     def test_others_carry_none(self) -> None:
         for text in ("2001:db8::1", "fe80::1", "ff02::1", "fd00::127.0.0.1", "ffff::"):
             self.assertEqual(found(text), [])
+
+    def test_values_can_be_keys(self) -> None:
+        address = IPv6Address("2001:0:4136:e378:8000:63bf:3fff:fdd2")
+        self.assertEqual(len({*embedded_ipv4(address), *embedded_ipv4(address)}), 2)
+        self.assertEqual(len({teredo_parts(address), teredo_parts(address)}), 1)
 
     def test_kinds(self) -> None:
         names = "mapped compatible 6to4 nat64 teredo-server teredo-client isatap"
@@ -220,10 +230,14 @@ class BuilderTests(SynchronousTestCase):
             prefix = IPv6Network(text)
             with self.assertRaises(AddressError) as caught:
                 isatap_address(prefix, HOST)
-            self.assertEqual(str(caught.exception), f"{text!r}: expected a prefix of length 64")
+            self.assertEqual(
+                str(caught.exception), f"{shown(text)}: expected a prefix of length 64"
+            )
             with self.assertRaises(AddressError) as caught:
                 eui64_address(prefix, MAC(bytes(6)))
-            self.assertEqual(str(caught.exception), f"{text!r}: expected a prefix of length 64")
+            self.assertEqual(
+                str(caught.exception), f"{shown(text)}: expected a prefix of length 64"
+            )
 
 
 class HardwareTests(SynchronousTestCase):
@@ -238,7 +252,7 @@ class HardwareTests(SynchronousTestCase):
         )
 
     def test_mac_of(self) -> None:
-        for text in ("fe80::3656:78ff:fe9a:bcde", "2001:db8::3656:78ff:fe9a:bcde%eth0"):
+        for text in ("fe80::3656:78ff:fe9a:bcde", "2001:db8:0:1:3656:78ff:fe9a:bcde%eth0"):
             self.assertEqual(mac_of(IPv6Address(text)), MAC("34:56:78:9a:bc:de"))
         self.assertEqual(mac_of(IPv6Address("fe80::5054:ff:fe12:3456")), MAC("52:54:00:12:34:56"))
 

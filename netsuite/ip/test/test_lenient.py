@@ -11,6 +11,7 @@ from netsuite.ip._parse import (
     is_numeric_host,
     parse_lenient,
 )
+from netsuite.ip.test import shown
 
 LOOPBACK = IPv4Address("127.0.0.1")
 EXPECTED = "expected an address in a notation that inet_aton or getaddrinfo reads"
@@ -30,6 +31,8 @@ WRITINGS = {
     "127.0.0.01": Notation.OCTAL,
     "127.0.00.1": Notation.OCTAL,
     "017700000001": Notation.OCTAL | Notation.INTEGER,
+    "0x7f.0x1": Notation.HEXADECIMAL | Notation.SHORT,
+    "0177.01": Notation.OCTAL | Notation.SHORT,
     "0177.0x1": Notation.OCTAL | Notation.HEXADECIMAL | Notation.SHORT,
     "127.0.0.1 ": Notation.TRAILING,
     "127.0.0.1\n": Notation.TRAILING,
@@ -102,6 +105,7 @@ class InetAtonTests(SynchronousTestCase):
             "1.2.3.255",
             "1.2.3.256",
             "1.2.256.4",
+            "1.2.3.4.0",
             "1.2.3.4.5",
             "99999999999999999999999999",
             "0x" + "f" * 100,
@@ -184,10 +188,14 @@ class IPv6Tests(SynchronousTestCase):
         for text in ("[::1", "::1]", "[[::1]]", "[127.0.0.1]", "[]", "::1 ", "[::1] ", "::1%a b"):
             with self.assertRaises(AddressError) as caught:
                 parse_lenient(text)
-            self.assertEqual(str(caught.exception), f"{text!r}: {EXPECTED}")
+            self.assertEqual(str(caught.exception), f"{shown(text)}: {EXPECTED}")
 
 
 class NotationTests(SynchronousTestCase):
+    def test_readings_can_be_keys(self) -> None:
+        self.assertEqual(len({parse_lenient("127.1"), parse_lenient("127.1")}), 1)
+        self.assertNotEqual(parse_lenient("127.1"), parse_lenient("127.0.0.1"))
+
     def test_standard_is_false(self) -> None:
         self.assertFalse(Notation.STANDARD)
         self.assertTrue(Notation.OCTAL)
@@ -203,7 +211,7 @@ class RefusalTests(SynchronousTestCase):
         for text in ("", " ", "localhost", "example.com", "1.example", "127.0.0.1.", "0x", "+1"):
             with self.assertRaises(AddressError) as caught:
                 parse_lenient(text)
-            self.assertEqual(str(caught.exception), f"{text!r}: {EXPECTED}")
+            self.assertEqual(str(caught.exception), f"{shown(text)}: {EXPECTED}")
 
     def test_length(self) -> None:
         zeros = "0" * (MAX_LENIENT - 1) + "1"
@@ -212,7 +220,7 @@ class RefusalTests(SynchronousTestCase):
             with self.assertRaises(AddressError) as caught:
                 parse_lenient(text)
             self.assertEqual(
-                str(caught.exception), f"{text!r}: {EXPECTED}, in up to 1024 characters"
+                str(caught.exception), f"{shown(text)}: {EXPECTED}, in up to 1024 characters"
             )
 
 
@@ -226,7 +234,10 @@ class NumericHostTests(SynchronousTestCase):
             self.assertFalse(is_numeric_host(text), text)
 
     def test_too_long_counts_unless_it_could_be_a_name(self) -> None:
+        self.assertFalse(is_numeric_host("1" * MAX_LENIENT))
+        self.assertTrue(is_numeric_host("1" * (MAX_LENIENT + 1)))
         self.assertTrue(is_numeric_host("0" * 1_000_000 + "1"))
+        self.assertTrue(is_numeric_host("0x" + "0" * 1_000_000 + "1"))
         self.assertTrue(is_numeric_host("\u200b\uff10" * 1_000_000))
         self.assertTrue(is_numeric_host("fe80::1%" + "0" * 1_000_000))
         self.assertFalse(is_numeric_host("a" * 1_000_000))

@@ -4,6 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.ip._errors import AddressError
 from netsuite.ip._mac import MAC, MACNotation
+from netsuite.ip.test import shown
 
 SHORT = bytes.fromhex("001b44113ab7")
 LONG = bytes.fromhex("001b44fffe113ab7")
@@ -63,7 +64,7 @@ class ReadingTests(SynchronousTestCase):
         ):
             with self.assertRaises(AddressError) as caught:
                 MAC(text)
-            self.assertEqual(str(caught.exception), f"{text!r}: {EXPECTED}")
+            self.assertEqual(str(caught.exception), f"{shown(text)}: {EXPECTED}")
 
     def test_other_octets_are_refused(self) -> None:
         for octets in (b"", bytes(5), bytes(7), bytes(9)):

@@ -4,6 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.ip._errors import AddressError
 from netsuite.ip._names import from_ptr, ptr_name, ptr_zones
+from netsuite.ip.test import shown
 
 V6 = "b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"
 EXPECTED = "expected a name under in-addr.arpa or ip6.arpa, as in 1.2.0.192.in-addr.arpa"
@@ -82,6 +83,7 @@ class PtrZonesTests(SynchronousTestCase):
             self.assertEqual(self.zones(f"192.0.2.128/{length}"), ["2.0.192.in-addr.arpa"])
 
     def test_classless(self) -> None:
+        self.assertEqual(ptr_zones(IPv4Network("192.0.2.0/25")), ["2.0.192.in-addr.arpa"])
         self.assertEqual(
             self.zones("192.0.2.128/25", classless=True), ["128/25.2.0.192.in-addr.arpa"]
         )
@@ -173,11 +175,13 @@ class FromPtrTests(SynchronousTestCase):
         ):
             with self.assertRaises(AddressError) as caught:
                 from_ptr(name)
-            self.assertTrue(str(caught.exception).startswith(f"{name!r}: {EXPECTED}"), name)
+            self.assertTrue(str(caught.exception).startswith(f"{shown(name)}: {EXPECTED}"), name)
 
     def test_length(self) -> None:
         self.assertEqual(len(V6 + "."), 73)
         for name in (V6 + "..", "0." * 500_000 + "ip6.arpa"):
             with self.assertRaises(AddressError) as caught:
                 from_ptr(name)
-            self.assertEqual(str(caught.exception), f"{name!r}: {EXPECTED}, in up to 73 characters")
+            self.assertEqual(
+                str(caught.exception), f"{shown(name)}: {EXPECTED}, in up to 73 characters"
+            )

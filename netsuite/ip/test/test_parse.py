@@ -18,6 +18,7 @@ from netsuite.ip._parse import (
     parse_host_port,
     parse_network,
 )
+from netsuite.ip.test import shown
 
 ADDRESS = "an IPv4 or IPv6 address"
 NETWORK = "a network, as in 192.0.2.0/24 or 2001:db8::/32"
@@ -82,7 +83,7 @@ class AddressTests(SynchronousTestCase):
         ):
             with self.assertRaises(AddressError) as caught:
                 parse_address(text)
-            self.assertEqual(str(caught.exception), f"{text!r}: expected {ADDRESS}")
+            self.assertEqual(str(caught.exception), f"{shown(text)}: expected {ADDRESS}")
 
     def test_zones_that_no_interface_has(self) -> None:
         """All of them but the first two pass for addresses with ipaddress."""
@@ -90,7 +91,7 @@ class AddressTests(SynchronousTestCase):
             text = f"fe80::1%{zone}"
             with self.assertRaises(AddressError) as caught:
                 parse_address(text)
-            self.assertEqual(str(caught.exception), f"{text!r}: expected {ADDRESS}")
+            self.assertEqual(str(caught.exception), f"{shown(text)}: expected {ADDRESS}")
 
     def test_length(self) -> None:
         most = "fe80::1%" + "x" * (MAX_ADDRESS - 8)
@@ -99,7 +100,7 @@ class AddressTests(SynchronousTestCase):
             with self.assertRaises(AddressError) as caught:
                 parse_address(text)
             self.assertEqual(
-                str(caught.exception), f"{text!r}: expected {ADDRESS}, in up to 128 characters"
+                str(caught.exception), f"{shown(text)}: expected {ADDRESS}, in up to 128 characters"
             )
 
 
@@ -135,7 +136,7 @@ class NetworkTests(SynchronousTestCase):
                 parse_network(text)
             self.assertEqual(
                 str(caught.exception),
-                f"{text!r}: expected no bits set behind the prefix, as in {network}",
+                f"{shown(text)}: expected no bits set behind the prefix, as in {network}",
             )
             self.assertEqual(parse_network(text, strict=False), ip_network(network))
 
@@ -162,7 +163,7 @@ class NetworkTests(SynchronousTestCase):
             for strict in (False, True):
                 with self.assertRaises(AddressError) as caught:
                     parse_network(text, strict=strict)
-                self.assertEqual(str(caught.exception), f"{text!r}: expected {NETWORK}")
+                self.assertEqual(str(caught.exception), f"{shown(text)}: expected {NETWORK}")
 
     def test_masks_that_say_two_things(self) -> None:
         """With ipaddress, 0.0.0.255 is /24, and /08 is /8."""
@@ -172,7 +173,7 @@ class NetworkTests(SynchronousTestCase):
                     parse_network(text, strict=strict)
                 self.assertEqual(
                     str(caught.exception),
-                    f"{text!r}: expected a prefix length or a netmask behind the slash",
+                    f"{shown(text)}: expected a prefix length or a netmask behind the slash",
                 )
 
     def test_zone(self) -> None:
@@ -180,7 +181,7 @@ class NetworkTests(SynchronousTestCase):
             with self.assertRaises(AddressError) as caught:
                 parse_network(text)
             self.assertEqual(
-                str(caught.exception), f"{text!r}: expected a network without a zone id"
+                str(caught.exception), f"{shown(text)}: expected a network without a zone id"
             )
 
     def test_length(self) -> None:
@@ -188,7 +189,7 @@ class NetworkTests(SynchronousTestCase):
         with self.assertRaises(AddressError) as caught:
             parse_network(text)
         self.assertEqual(
-            str(caught.exception), f"{text!r}: expected {NETWORK}, in up to 128 characters"
+            str(caught.exception), f"{shown(text)}: expected {NETWORK}, in up to 128 characters"
         )
 
 
@@ -229,12 +230,15 @@ class HostPortTests(SynchronousTestCase):
             self.assertEqual(str(parse_host_port(text)), text)
         self.assertEqual(str(parse_host_port("::1", 80)), "[::1]:80")
 
+    def test_values_can_be_keys(self) -> None:
+        self.assertEqual(len({parse_host_port("[::1]:80"), parse_host_port("::1", 80)}), 1)
+
     def test_no_host(self) -> None:
         for text in ("", ":", ":80"):
             with self.assertRaises(AddressError) as caught:
                 parse_host_port(text, 80)
             self.assertEqual(
-                str(caught.exception), f"{text!r}: expected {HOST_PORT}: there is no host"
+                str(caught.exception), f"{shown(text)}: expected {HOST_PORT}: there is no host"
             )
 
     def test_ports_out_of_range(self) -> None:
@@ -245,7 +249,7 @@ class HostPortTests(SynchronousTestCase):
                     parse_host_port(text)
                 self.assertEqual(
                     str(caught.exception),
-                    f"{text!r}: expected {HOST_PORT}, with a port from 0 to 65535",
+                    f"{shown(text)}: expected {HOST_PORT}, with a port from 0 to 65535",
                 )
 
     def test_others_are_refused(self) -> None:
@@ -282,7 +286,7 @@ class HostPortTests(SynchronousTestCase):
         ):
             with self.assertRaises(AddressError) as caught:
                 parse_host_port(text)
-            self.assertEqual(str(caught.exception), f"{text!r}: expected {HOST_PORT}")
+            self.assertEqual(str(caught.exception), f"{shown(text)}: expected {HOST_PORT}")
 
     def test_numbers_never_pass_for_names(self) -> None:
         """What inet_aton takes, what it nearly takes, and what URL parsers take."""
@@ -302,7 +306,7 @@ class HostPortTests(SynchronousTestCase):
             for text in (host, f"{host}:80"):
                 with self.assertRaises(AddressError) as caught:
                     parse_host_port(text)
-                self.assertEqual(str(caught.exception), f"{text!r}: expected {HOST_PORT}")
+                self.assertEqual(str(caught.exception), f"{shown(text)}: expected {HOST_PORT}")
 
     def test_length(self) -> None:
         name = ".".join(["x" * 63] * 3 + ["y" * 61])
@@ -315,5 +319,6 @@ class HostPortTests(SynchronousTestCase):
             with self.assertRaises(AddressError) as caught:
                 parse_host_port(text)
             self.assertEqual(
-                str(caught.exception), f"{text!r}: expected {HOST_PORT}, in up to 260 characters"
+                str(caught.exception),
+                f"{shown(text)}: expected {HOST_PORT}, in up to 260 characters",
             )
