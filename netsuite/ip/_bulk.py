@@ -48,7 +48,6 @@ def ipv4_intervals(texts: Sequence[str]) -> Intervals | None:
     starts: list[int] = []
     ends: list[int] = []
     reach = -2
-    # _intervals.merge_sorted, without a pair made for each.
     for octet, lows in enumerate(octets):
         lows.sort()
         base = octet << 24

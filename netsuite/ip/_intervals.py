@@ -7,6 +7,7 @@ set, so equal sets have equal intervals.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
 from typing import NamedTuple
 
 
@@ -25,56 +26,45 @@ def merge(pairs: Iterable[tuple[int, int]]) -> Intervals:
 
     :param pairs: first and last of each.
     """
-    return merge_sorted(sorted(pairs))
+    firsts_and_lasts = list(zip(*pairs, strict=True))
+    if not firsts_and_lasts:
+        return EMPTY
+    firsts, lasts = firsts_and_lasts
+    return _covered_once(sorted(firsts), sorted(lasts))
 
 
-def merge_sorted(pairs: Iterable[tuple[int, int]]) -> Intervals:
-    """The union of intervals whose firsts are in ascending order."""
-    starts: list[int] = []
-    ends: list[int] = []
-    reach = -2
-    for start, end in pairs:
-        if start > reach + 1:
-            starts.append(start)
-            ends.append(end)
-            reach = end
-        elif end > reach:
-            ends[-1] = reach = end
-    return Intervals(starts, ends)
+# Sweeping over intervals: where the n-th of all starts (from 0) comes after the n-th of all
+# ends (from 1), everything that had begun has ended. So starts and ends can be sorted apart,
+# which for two sets is a merge of two sorted runs, and no pair is ever made.
+
+
+def _covered_once(starts: list[int], ends: list[int]) -> Intervals:
+    """What one or more intervals cover, from the sorted starts and ends of all, at least one."""
+    later = starts[1:]
+    begins = [start > end + 1 for start, end in zip(later, ends, strict=False)]
+    return Intervals([starts[0], *compress(later, begins)], [*compress(ends, begins), ends[-1]])
+
+
+def _sorted_bounds(one: Intervals, other: Intervals) -> tuple[list[int], list[int]]:
+    return sorted([*one.starts, *other.starts]), sorted([*one.ends, *other.ends])
 
 
 def union(one: Intervals, other: Intervals) -> Intervals:
     """What is in either."""
     if not one.starts or not other.starts:
         return one if one.starts else other
-    # Two sorted runs: the sort finds them and merges.
-    pairs = list(zip(one.starts, one.ends, strict=True))
-    pairs += zip(other.starts, other.ends, strict=True)
-    pairs.sort()
-    return merge_sorted(pairs)
+    return _covered_once(*_sorted_bounds(one, other))
 
 
 def intersection(one: Intervals, other: Intervals) -> Intervals:
     """What is in both."""
-    starts: list[int] = []
-    ends: list[int] = []
-    (a_starts, a_ends), (b_starts, b_ends) = one, other
-    a = b = 0
-    a_count, b_count = len(a_starts), len(b_starts)
-    while a < a_count and b < b_count:
-        a_end, b_end = a_ends[a], b_ends[b]
-        start = max(a_starts[a], b_starts[b])
-        if a_end < b_end:
-            if start <= a_end:
-                starts.append(start)
-                ends.append(a_end)
-            a += 1
-        else:
-            if start <= b_end:
-                starts.append(start)
-                ends.append(b_end)
-            b += 1
-    return Intervals(starts, ends)
+    if not one.starts or not other.starts:
+        return EMPTY
+    starts, ends = _sorted_bounds(one, other)
+    # The same sweep: a start that is not after that end begins what two intervals cover.
+    later = starts[1:]
+    both = [start <= end for start, end in zip(later, ends, strict=False)]
+    return Intervals(list(compress(later, both)), list(compress(ends, both)))
 
 
 def complement(one: Intervals, first: int, last: int) -> Intervals:

@@ -5,7 +5,8 @@ address whose first bits are the same.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
+from socket import AF_INET, inet_pton
 from typing import Generic, TypeVar
 
 from netsuite.ip._bulk import ipv4_keys
@@ -139,9 +140,9 @@ class PrefixMap(MutableMapping[IPNetwork, V], Generic[V]):
     def lookup(self, address: "IPAddress | str") -> tuple[IPNetwork, V] | None:
         """The longest network around an address, with its value; None if there is none."""
         if isinstance(address, str):
-            address = _address(address)
-        value = int(address)
-        version = address.version
+            version, value = _address(address)
+        else:
+            version, value = address.version, int(address)
         for shift, table in self._search[version]:
             key = value >> shift
             if key in table:
@@ -233,9 +234,14 @@ class PrefixMap(MutableMapping[IPNetwork, V], Generic[V]):
         )
 
 
-def _address(text: str) -> IPAddress:
+def _address(text: str) -> tuple[int, int]:
+    """Version and value of the address in a text."""
     try:
-        return ip_address(text)
+        return 4, int.from_bytes(inet_pton(AF_INET, text), "big")
+    except (OSError, ValueError):  # not IPv4, or not even a text for the system
+        pass
+    try:
+        return 6, int(IPv6Address(text))
     except ValueError:
         raise AddressError(text, "an address") from None
 

@@ -43,9 +43,10 @@ class IPSet:
     ) -> None:
         pairs: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
         texts: list[str] = []
+        others: list[str] = []
         for item in items:
             if isinstance(item, str):
-                texts.append(item)
+                (others if ":" in item else texts).append(item)
             elif isinstance(item, IPSet):
                 for version in _VERSIONS:
                     pairs[version] += zip(*item._families[version], strict=True)
@@ -53,11 +54,10 @@ class IPSet:
                 version, first, last = _key_of(item)
                 pairs[version].append((first, last))
         # IPv4 addresses and networks are read all at once, the rest one by one.
-        quick = ipv4_intervals([text for text in texts if ":" not in text])
-        for text in texts:
-            if quick is None or ":" in text:
-                version, first, last = IPRange.parse(text)._key
-                pairs[version].append((first, last))
+        quick = ipv4_intervals(texts)
+        for text in others if quick is not None else texts + others:
+            version, first, last = IPRange.parse(text)._key
+            pairs[version].append((first, last))
         families = {version: _intervals.merge(pairs[version]) for version in _VERSIONS}
         if quick is not None:
             families[4] = _intervals.union(families[4], quick)
