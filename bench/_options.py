@@ -1,7 +1,7 @@
 """Types for command line options: what is wrong is named, with what was expected."""
 
 import os
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
@@ -61,3 +61,15 @@ def new_file(text: str) -> Path:
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise ArgumentTypeError(f"{text!r} cannot be written")
     return path
+
+
+def add_peers_and_json(parser: ArgumentParser, peers: Collection[str]) -> None:
+    """Declare what every benchmark has: who takes part, and a file for the numbers."""
+    parser.add_argument(
+        "--peers",
+        type=several(one_of(peers)),
+        default=list(peers),
+        metavar="NAME,...",
+        help=f"default: {','.join(peers)}",
+    )
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="write every number here too")

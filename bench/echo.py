@@ -65,16 +65,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="BYTES,...",
         help="of the messages; default: 1024,65536",
     )
-    parser.add_argument(
-        "--peers",
-        type=_options.several(_options.one_of(PEERS)),
-        default=list(PEERS),
-        metavar="NAME,...",
-        help=f"default: {','.join(PEERS)}",
-    )
-    parser.add_argument(
-        "--json", type=_options.new_file, metavar="FILE", help="write every number here too"
-    )
+    _options.add_peers_and_json(parser, PEERS)
 
 
 def run(options: argparse.Namespace) -> None:

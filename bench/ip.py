@@ -74,16 +74,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prefixes", type=integer(MAX_PREFIXES), default=1_000_000, help="default: 1000000"
     )
-    parser.add_argument(
-        "--peers",
-        type=_options.several(_options.one_of(PEERS)),
-        default=list(PEERS),
-        metavar="NAME,...",
-        help=f"default: {','.join(PEERS)}",
-    )
-    parser.add_argument(
-        "--json", type=_options.new_file, metavar="FILE", help="write every number here too"
-    )
+    _options.add_peers_and_json(parser, PEERS)
 
 
 def run(options: argparse.Namespace) -> None:
