@@ -183,7 +183,7 @@ def _between(least: float, most: float, expected: str) -> _Check:
 
     def check(field: str, value: float) -> None:
         if not (least <= value <= most and isfinite(value)):
-            raise SettingError(field, f"{value:g}: expected {expected}")
+            raise SettingError(field, f"{value}: expected {expected}")
 
     return check
 
@@ -193,7 +193,7 @@ def _above_zero(unit: str) -> _Check:
 
     def check(field: str, value: float) -> None:
         if not 0 < value < inf:
-            raise SettingError(field, f"{value:g}: expected more than 0 {unit}")
+            raise SettingError(field, f"{value}: expected more than 0 {unit}")
 
     return check
 
