@@ -90,7 +90,8 @@ class ServerCertificates:
         self._now = now
         self._made: tuple[Credential, ...] = ()
         if config.self_signed:
-            self._made = (self_signed_credential(host or socket.gethostname(), now()),)
+            host = socket.gethostname() if host is None else host
+            self._made = (self_signed_credential(host, now()),)
         self._material = Material()
         self._use(read_material(config, now))
         for made in self._made:
@@ -210,7 +211,7 @@ class ServerCertificates:
         self._contexts = self._build(material)
         self._material = material
         for warning in material.warnings:
-            self._log.warn("{warning}", warning=warning)
+            self._log.warn("{problem}", problem=warning)
 
     def _build(self, material: Material) -> ServerContexts:
         credentials = (*self._made, *material.credentials)
