@@ -7,7 +7,7 @@
 
 from netsuite.net._buckets import TokenBuckets
 from netsuite.net._counters import ConnectionCounters, Counted, DatagramCounters
-from netsuite.net._drain import Drainable
+from netsuite.net._promises import Drainable, Expirable, Refusing
 from netsuite.net._transport import StreamTransport
 
 __all__ = [
@@ -15,6 +15,8 @@ __all__ = [
     "Counted",
     "DatagramCounters",
     "Drainable",
+    "Expirable",
+    "Refusing",
     "StreamTransport",
     "TokenBuckets",
 ]

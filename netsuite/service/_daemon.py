@@ -1,6 +1,7 @@
 """Everything one program serves, started and stopped as one."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +9,12 @@ from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.error import CannotListenError
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.logger import Logger
 
+from netsuite._version import __version__
+from netsuite.ip import parse_network
 from netsuite.net.datagram import UnicastPort, listen_datagram
 from netsuite.net.endpoints import (
     EndpointError,
@@ -21,9 +23,19 @@ from netsuite.net.endpoints import (
     server_endpoint,
     stop_port,
 )
+from netsuite.service._access_log import AccessLog
+from netsuite.service._admission import Admission
+from netsuite.service._certificates import DaemonCertificates
+from netsuite.service._clock import SteadyClock
 from netsuite.service._config import DaemonConfig
+from netsuite.service._connections import ip_of
 from netsuite.service._drain import DrainingService
-from netsuite.service._errors import ConfigError, StartError
+from netsuite.service._errors import ConfigError, StartError, reason_of
+from netsuite.service._lag import LagProbe
+from netsuite.service._limits import StreamLimits
+from netsuite.service._rules import Rules
+from netsuite.service._stats import DURATION_BOUNDS, Histogram, ServiceStats
+from netsuite.service._totals import RefusalLog, Totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,34 +83,93 @@ class Daemon(MultiService):
     anybody's program.
 
     :param reactor: listens and keeps the time.
-    :raises ConfigError: for an endpoint string that cannot work.
+    :param monotonic: seconds that do not jump; the reactor's own may.
+    :param name: of the service, in metrics; the first listener's by default.
+    :ivar on_drain: what the admin site's drain button does; draining by default.
+    :raises ConfigError: for an endpoint string or a file that cannot work.
     """
 
     _log = Logger()
 
-    def __init__(self, config: DaemonConfig, listeners: Sequence[Listener], reactor: Any) -> None:
+    def __init__(
+        self,
+        config: DaemonConfig,
+        listeners: Sequence[Listener],
+        reactor: Any,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        name: str | None = None,
+    ) -> None:
         super().__init__()
         self._config = config
         self._reactor = reactor
+        self._clock = SteadyClock(reactor, monotonic)
         self._datagram_ports: list[tuple[str, UnicastPort]] = []
         self._started = False
+        self._draining = False
+        self._since = 0.0
         self._port_file_text: str | None = None
+        self._stats_name = name or (listeners[0].name if listeners else "netsuite")
+        self.on_drain: Callable[[], object] = self.stopService
+        rules = Rules.read(config)
+        self._rules = rules
+        self._admission = Admission(rules.admission, monotonic)
+        self._limits = StreamLimits(rules.streams, self._clock)
+        self._certificates = DaemonCertificates(rules.tls)
+        self._durations = Histogram(DURATION_BOUNDS)
+        self._lag = LagProbe(self._clock, monotonic)
+        self._reloads = {"ok": 0, "failed": 0}
+        self._access_log = (
+            None
+            if config.access_log is None
+            else AccessLog(config.access_log, config.log_format, monotonic)
+        )
+        self._totals = {
+            each.name: Totals(each.name, self._durations, monotonic) for each in listeners
+        }
         self._parts = [
-            self._part(listener, description)
+            self._part(listener, description, monotonic)
             for listener in listeners
             for description in listener.endpoints
         ]
+        self._admin = self._admin_port(monotonic)
 
-    def _part(self, listener: Listener, description: str) -> _Part:
+    def _part(self, listener: Listener, description: str, monotonic: Callable[[], float]) -> _Part:
         try:
             endpoint = server_endpoint(self._reactor, description)
         except EndpointError as error:
             raise ConfigError(f"cannot listen on {error}") from error
+        name = listener.name
+        observers: list[Any] = [self._limits, self._totals[name], RefusalLog(name, monotonic)]
+        if self._access_log is not None:
+            observers.append(self._access_log.observer(name))
+        has_tls = description.startswith(("ssl:", "tls:")) or endpoint.certificates is not None
+        if endpoint.certificates is not None:
+            self._certificates.add(endpoint.certificates)
         service = DrainingService(
-            endpoint, listener.factory, self._reactor, self._config.drain_timeout
+            endpoint,
+            listener.factory,
+            self._clock,
+            self._rules.drain_timeout,
+            admission=self._admission,
+            observers=tuple(observers),
+            certificates=None if has_tls or self._rules.tls is None else self._certificates,
+            proxies=self._rules.proxies,
+            proxy_timeout=self._rules.proxy_timeout,
         )
+        self._totals[name].watch(service.gate)
         service.setServiceParent(self)
         return _Part(listener, description, service)
+
+    def _admin_port(self, monotonic: Callable[[], float]) -> Any:
+        if self._config.admin is None:
+            return None
+        # The site brings a web server and the metrics' library with it: only where wanted.
+        from netsuite.service._admin_port import AdminPort  # noqa: PLC0415
+
+        return AdminPort(
+            self._config, self._config.admin, self, self._reactor, self._clock, monotonic
+        )
 
     @property
     def listening(self) -> tuple[Listening, ...]:
@@ -135,6 +206,8 @@ class Daemon(MultiService):
             for part in self._parts:
                 self._listen(part)
             self._check_datagrams()
+            if self._admin is not None:
+                self._admin.privilegedStartService()
             self._write_port_file()
         except StartError:
             self._started = False
@@ -146,12 +219,16 @@ class Daemon(MultiService):
         if not self._started:
             self.privilegedStartService()
         super().startService()
+        self._since = time.time()
+        self._lag.start()
+        self._certificates.watch(self._clock)
         self._reactor.callWhenRunning(self._announce)
 
     def stopService(self) -> Deferred[None]:
         """Drain everything at once; fires when nothing is left."""
         self.running = False
         self._started = False
+        self._draining = True
         self._remove_port_file()
         return self._stop_all()
 
@@ -164,7 +241,133 @@ class Daemon(MultiService):
         stopping = [part.service.stopService() for part in self._parts]
         stopping += [stop_port(port) for _, port in self._datagram_ports]
         self._datagram_ports = []
-        return DeferredList(stopping, consumeErrors=True).addCallback(lambda _: None)
+        self._certificates.stop()
+        return DeferredList(stopping, consumeErrors=True).addCallback(self._stop_the_rest)
+
+    def _stop_the_rest(self, result: object) -> Deferred[None] | None:
+        """Connections are gone: the admin site, which showed them going, may go too."""
+        self._lag.stop()
+        self._draining = False
+        if self._access_log is not None:
+            self._access_log.close()
+        stopped: Deferred[None] | None = None
+        if self._admin is not None:
+            stopped = self._admin.stopService()
+        return stopped
+
+    # While it runs.
+
+    def prepare(self, config: DaemonConfig) -> Callable[[], None]:
+        """Read everything that another configuration says, and change nothing yet.
+
+        Access rules, limits, timeouts, rates, certificates, proxies and the drain timeout
+        can change while it runs; the rest stays as it was at the start.
+
+        :returns: what makes it so, for open connections too where that makes sense.
+        :raises ConfigError: for a file that does not say it right.
+        """
+        try:
+            rules = Rules.read(config)
+            certificates = self._certificates.prepare(rules.tls)
+        except ConfigError:
+            self._reloads["failed"] += 1
+            raise
+
+        def commit() -> None:
+            self._rules = rules
+            self._admission.change(rules.admission)
+            self._limits.change(rules.streams)
+            certificates()
+            for part in self._parts:
+                part.service.drain_timeout = rules.drain_timeout
+                part.service.change_proxies(rules.proxies, rules.proxy_timeout)
+            self._reloads["ok"] += 1
+
+        return commit
+
+    def reload(self, config: DaemonConfig) -> None:
+        """Go by another configuration from now on; see :meth:`prepare`.
+
+        :raises ConfigError: for a file that does not say it right; nothing has changed then.
+        """
+        self.prepare(config)()
+
+    def reload_failed(self) -> None:
+        """Count a reload that came to nothing before it came here."""
+        self._reloads["failed"] += 1
+
+    def reopen_logs(self) -> None:
+        """Open the access log by its name again: somebody has moved the file away."""
+        if self._access_log is not None:
+            self._access_log.reopen()
+
+    # For the admin site.
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes connections."""
+        return self._started
+
+    def stats(self) -> Deferred[ServiceStats]:
+        """This moment."""
+        return succeed(self.stats_now())
+
+    def stats_now(self) -> ServiceStats:
+        """This moment, at once."""
+        addresses: dict[str, list[str]] = {name: [] for name in self._totals}
+        for each in self.listening:
+            addresses[each.name].append(address_text(each.address))
+        now = time.time()
+        return ServiceStats(
+            service=self._stats_name,
+            version=__version__,
+            pids=[os.getpid()],
+            started=self._since,
+            draining=self._draining,
+            listeners=[totals.stats(addresses[name]) for name, totals in self._totals.items()],
+            durations=self._durations,
+            reactor_lag=self._lag.histogram,
+            certificates=self._certificates.expiries,
+            banned={
+                str(network): None if left is None else now + left
+                for network, left in self._admission.bans.networks()
+            },
+            reloads=dict(self._reloads),
+        )
+
+    def drain(self) -> None:
+        """What the admin site's button does: :attr:`on_drain`."""
+        self.on_drain()
+
+    def ban(self, network: str, seconds: float | None = None) -> None:
+        """Refuse a network, and cut what it has open.
+
+        :param network: an address or a network, as a person wrote it.
+        :param seconds: how long, above 0; None for until the process ends.
+        :raises ValueError: for what is no network, with one line that says so.
+        """
+        banned = parse_network(network)
+        self._admission.bans.ban(banned, seconds)
+        self._log.warn("banned: {network}", network=str(banned), seconds=seconds)
+        for part in self._parts:
+            for connection in list(part.service.gate.connections):
+                address = ip_of(connection.peer)
+                if address is not None and address in banned:
+                    connection.cut("ban")
+
+    def unban(self, network: str) -> bool:
+        """Take a ban back.
+
+        :returns: whether there was one.
+        :raises ValueError: for what is no network, with one line that says so.
+        """
+        allowed = parse_network(network)
+        found = self._admission.bans.unban(allowed)
+        if found:
+            self._log.info("no longer banned: {network}", network=str(allowed))
+        return found
+
+    # Starting.
 
     def _listen(self, part: _Part) -> None:
         where = part.description
@@ -179,7 +382,7 @@ class Daemon(MultiService):
                     self._datagram_ports.append((part.listener.name, datagram_port))
         except Exception as error:
             raise StartError(
-                f"{part.listener.name}: cannot listen on {where}: {_reason(error)}"
+                f"{part.listener.name}: cannot listen on {where}: {reason_of(error)}"
             ) from error
 
     def _check_datagrams(self) -> None:
@@ -198,6 +401,8 @@ class Daemon(MultiService):
             self._announce_one(each.name, each.address)
         for name, port in self._datagram_ports:
             self._announce_one(name, port.getHost())
+        if self._admin is not None:
+            self._admin.announce()
 
     def _announce_one(self, name: str, host: IAddress) -> None:
         self._log.info(
@@ -248,17 +453,3 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError:
         return  # the directory that could not be written to either
-
-
-def _reason(error: Exception) -> str:
-    """What a failure to listen has to tell a person."""
-    if isinstance(error, CannotListenError):
-        if "lock" in str(error.socketError):  # a UNIX socket's lock file
-            return "another process listens there"
-        error = error.socketError
-    if isinstance(error, OSError) and error.strerror:
-        hint = ""
-        if isinstance(error, PermissionError):
-            hint = " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
-        return error.strerror[:1].lower() + error.strerror[1:] + hint
-    return str(error) or type(error).__name__

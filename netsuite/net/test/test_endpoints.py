@@ -10,7 +10,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from netsuite.net import endpoints
+from netsuite.net import _dual_stack
 from netsuite.net.endpoints import (
     EndpointError,
     ListeningPorts,
@@ -167,7 +167,7 @@ class DualStackTests(SynchronousTestCase):
             return self.made[-1]
 
         with mock.patch.object(socket, "socket", new):
-            endpoints._listen_dual_stack(port, 5)
+            _dual_stack.listen_dual_stack(port, 5, False)
         return self.made
 
     def test_both_families_share_the_number(self) -> None:

@@ -1,15 +1,19 @@
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IProtocolFactory, IProtocolNegotiationFactory
+from twisted.internet.interfaces import IAddress, IProtocolFactory, IProtocolNegotiationFactory
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from netsuite.service._connections import TrackingFactory
+from netsuite.service._admission import Refusal
+from netsuite.service._connections import Connection, Gate
 
+PEER = IPv4Address("TCP", "192.0.2.1", 5000)
 DONE = Failure(ConnectionDone())
 
 
@@ -38,15 +42,23 @@ class NegotiatingFactory(Factory):
         return [b"h2"]
 
 
-class TrackingFactoryTests(SynchronousTestCase):
+class GateTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.closed: list[int] = []
-        self.factory = TrackingFactory(
-            NegotiatingFactory(), lambda: self.closed.append(len(self.factory.connections))
-        )
+        self.told: list[int] = []
+        self.refusals: list[Refusal] = []
+        self.factory = Gate(NegotiatingFactory(), Clock(), observers=(self,))
+
+    def opened(self, connection: Connection) -> None:
+        """Observe."""
+
+    def closed(self, connection: Connection, reason: Failure) -> None:
+        self.told.append(len(self.factory.connections))
+
+    def refused(self, peer: IAddress, refusal: Refusal) -> None:
+        self.refusals.append(refusal)
 
     def connect(self, transport: Any) -> Any:
-        protocol = self.factory.buildProtocol(None)  # type: ignore[arg-type]  # no address needed
+        protocol = self.factory.buildProtocol(PEER)
         assert protocol is not None
         transport.protocol = protocol
         protocol.makeConnection(transport)
@@ -70,20 +82,20 @@ class TrackingFactoryTests(SynchronousTestCase):
         self.assertEqual(len(self.factory.connections), 1)
         transport.connectionLost(DONE)
         self.assertEqual(protocol.lost, 1)
-        self.assertEqual(self.closed, [0], "told once, after the protocol was")
+        self.assertEqual(self.told, [0], "told once, after the protocol was")
         self.assertNotIn("connectionLost", vars(transport), "no cycle is left behind")
 
     def test_a_transport_without_an_end_of_its_own(self) -> None:
         protocol = self.connect(StringTransport())
         protocol.connectionLost(DONE)
-        self.assertEqual((protocol.lost, self.closed), (1, [0]))
+        self.assertEqual((protocol.lost, self.told), (1, [0]))
 
     def test_a_transport_handed_to_another_protocol(self) -> None:
         transport = RealTransport()
         first = self.connect(transport)
         transport.protocol = second = Plain()
         transport.connectionLost(DONE)
-        self.assertEqual((first.lost, second.lost, self.closed), (0, 1, [0]))
+        self.assertEqual((first.lost, second.lost, self.told), (0, 1, [0]))
 
     def test_a_protocol_that_fails_at_the_end_is_gone_all_the_same(self) -> None:
         transport = RealTransport()
@@ -95,7 +107,7 @@ class TrackingFactoryTests(SynchronousTestCase):
         transport.protocol.connectionLost = fail
         with self.assertRaises(RuntimeError):
             transport.connectionLost(DONE)
-        self.assertEqual(self.closed, [0])
+        self.assertEqual(self.told, [0])
 
     def test_refused_by_the_wrapped_factory(self) -> None:
         self.factory.wrapped.buildProtocol = lambda addr: None  # type: ignore[method-assign]  # for once

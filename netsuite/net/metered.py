@@ -1,0 +1,244 @@
+"""Transports that count their bytes and keep to a rate, under unchanged protocols.
+
+:func:`meter` makes a listening port build them. They are Twisted's own TCP and UNIX
+transports, which count what passes the socket, say whether the peer owes them reading, and
+can be held to a rate. Reading too fast is answered by not reading, writing too fast by not
+writing: the kernel's buffers fill and TCP tells the peer, our own fills and the producer is
+paused. Nothing is buffered for a rate's sake.
+
+A connection under a rate takes its tokens one turn ahead (:mod:`netsuite.net._shaping`), so
+a byte's way costs a subtraction and a comparison, and the clock is asked once a turn.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet import main, tcp, unix
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime
+from twisted.python.failure import Failure
+
+from netsuite.net._shaping import (
+    MOST_TURN,
+    ClientBuckets,
+    RateBucket,
+    stream_bucket,
+    turn_size,
+)
+from netsuite.net.endpoints import listening_ports
+
+#: A shorter wait is not worth a timer, in seconds: what comes next waits longer for it.
+SHORTEST_WAIT = 0.002
+
+
+class Direction:
+    """One direction of a shaped connection: the tokens in hand, and the wait for more.
+
+    :param buckets: each of them pays for every byte.
+    :param clock: for delayed calls and, by ``seconds()``, for time.
+    :param release: called when a wait is over.
+    """
+
+    __slots__ = ("_buckets", "_clock", "_release", "_wait", "credit", "turn")
+
+    def __init__(
+        self, buckets: Sequence[RateBucket], clock: IReactorTime, release: Callable[[], object]
+    ) -> None:
+        self._buckets = buckets
+        self._clock = clock
+        self._release = release
+        self._wait: IDelayedCall | None = None
+        self.turn = turn_size(min(bucket.rate for bucket in buckets))
+        #: Bytes that may move now; what was read beyond it is paid later.
+        self.credit = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing may move now."""
+        return self._wait is not None
+
+    def refill(self) -> None:
+        """Buy turns until there is credit, and wait until they are there."""
+        bought = self.turn * (1 - self.credit // self.turn)
+        self.credit += bought
+        now = self._clock.seconds()
+        wait = max(bucket.reserve(bought, now) for bucket in self._buckets)
+        if wait > SHORTEST_WAIT:
+            self._wait = self._clock.callLater(wait, self._over)
+
+    def _over(self) -> None:
+        self._wait = None
+        self._release()
+
+    def end(self) -> None:
+        """Stop waiting, and give back what was not used."""
+        if self._wait is not None:
+            self._wait.cancel()
+            self._wait = None
+        for bucket in self._buckets:
+            bucket.give_back(max(0, self.credit))
+
+
+class Metered:
+    """What is added to Twisted's server transports; see the module.
+
+    :ivar bytes_received: from the socket, which under TLS is ciphertext.
+    :ivar bytes_sent: to the socket, likewise.
+    :ivar on_lost: called with the reason when the connection is gone, after the protocol
+        has heard of it.
+    """
+
+    bufferSize = MOST_TURN  # what Twisted has too
+    bytes_received = 0
+    bytes_sent = 0
+    on_lost: Callable[[Failure], object] | None = None
+    _reading: Direction | None = None
+    _writing: Direction | None = None
+    _wants_reading = False
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+
+    def shape(
+        self, reading: Sequence[RateBucket], writing: Sequence[RateBucket], clock: IReactorTime
+    ) -> None:
+        """Keep to rates from now on, instead of those given before.
+
+        :param reading: each of them pays for every byte that is read; none for no rate.
+        :param writing: likewise for what is written.
+        """
+        self._end_shaping()
+        self._reading = self._writing = None
+        vars(self).pop("bufferSize", None)
+        if reading:
+            self._reading = Direction(reading, clock, self._read_on)
+            self._reading.refill()
+            # What one call reads is what one turn pays.
+            self.bufferSize = min(MOST_TURN, self._reading.turn)
+        if writing:
+            self._writing = Direction(writing, clock, self._write_on)
+        self._read_on()
+        self._write_on()
+
+    @property
+    def unsent(self) -> bool:
+        """Whether bytes wait here for the peer to read, rather than for a rate."""
+        if self._writing is not None and self._writing.waiting:
+            return False
+        return bool(self.dataBuffer or self._tempDataBuffer)  # type: ignore[attr-defined]  # the transport's
+
+    # Reading.
+
+    def _dataReceived(self, data: bytes | None) -> Any:
+        if not data:
+            self._wants_reading = False  # there is nothing more to read
+            return main.CONNECTION_DONE
+        size = len(data)
+        self.bytes_received += size
+        reading = self._reading
+        if reading is not None:
+            reading.credit -= size
+            if reading.credit <= 0:
+                self._pay_for_reading(reading)
+        self.protocol.dataReceived(data)  # type: ignore[attr-defined]  # the transport's
+        return None
+
+    def _pay_for_reading(self, reading: Direction) -> None:
+        reading.refill()
+        if reading.waiting:
+            self.reactor.removeReader(self)  # type: ignore[attr-defined]  # the transport's
+
+    def startReading(self) -> None:
+        """Read on, or as soon as the rate allows it."""
+        self._wants_reading = True
+        if self._reading is None or not self._reading.waiting:
+            super().startReading()  # type: ignore[misc]  # the transport's
+
+    def stopReading(self) -> None:
+        """Read no more."""
+        self._wants_reading = False
+        super().stopReading()  # type: ignore[misc]  # the transport's
+
+    def _read_on(self) -> None:
+        if self._wants_reading:
+            self.startReading()
+
+    # Writing.
+
+    def writeSomeData(self, data: Any) -> Any:
+        """Write what the rate allows; the number of bytes, or why the connection is lost."""
+        writing = self._writing
+        if writing is None or not data:
+            sent = super().writeSomeData(data)  # type: ignore[misc]  # the transport's
+        else:
+            if writing.credit <= 0 and not writing.waiting:
+                writing.refill()
+            if writing.waiting:
+                self.stopWriting()  # type: ignore[attr-defined]  # the transport's
+                return 0
+            if len(data) > writing.credit:
+                data = memoryview(data)[: writing.credit]
+            sent = super().writeSomeData(data)  # type: ignore[misc]  # the transport's
+        if sent.__class__ is int:
+            self.bytes_sent += sent
+            if writing is not None:
+                writing.credit -= sent
+        return sent
+
+    def _write_on(self) -> None:
+        if self.connected and self.unsent:  # type: ignore[attr-defined]  # the transport's
+            self.startWriting()  # type: ignore[attr-defined]  # the transport's
+
+    # The end.
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The connection is gone."""
+        try:
+            super().connectionLost(reason)  # type: ignore[misc]  # the transport's
+        finally:
+            self._end_shaping()
+            on_lost, self.on_lost = self.on_lost, None
+            if on_lost is not None:
+                on_lost(reason)
+
+    def _end_shaping(self) -> None:
+        for direction in (self._reading, self._writing):
+            if direction is not None:
+                direction.end()
+
+
+class MeteredTCP(Metered, tcp.Server):
+    """A metered TCP connection."""
+
+
+class MeteredUNIX(Metered, unix.Server):
+    """A metered connection to a UNIX socket."""
+
+
+_METERED = {tcp.Server: MeteredTCP, unix.Server: MeteredUNIX}
+
+
+def meter(port: IListeningPort) -> bool:
+    """Have a listening port meter the connections that it will accept.
+
+    :returns: whether all of its sockets can; those of other kinds stay as they are.
+    """
+    metered = True
+    for single in listening_ports(port):
+        kind = _METERED.get(getattr(single, "transport", None))  # type: ignore[arg-type]  # None is not in it
+        if kind is None:
+            metered = metered and getattr(single, "transport", None) in _METERED.values()
+        else:
+            single.transport = kind  # type: ignore[attr-defined]  # Twisted: "it can be replaced"
+    return metered
+
+
+__all__ = [
+    "ClientBuckets",
+    "Direction",
+    "Metered",
+    "MeteredTCP",
+    "MeteredUNIX",
+    "RateBucket",
+    "meter",
+    "stream_bucket",
+]

@@ -1,0 +1,156 @@
+"""The access log: a line for each connection, once it is over."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from netsuite.net.endpoints import address_text
+from netsuite.service._admission import Refusal
+from netsuite.service._config import LogFormat
+from netsuite.service._connections import Connection
+from netsuite.service._errors import ConfigError
+
+#: Stands for the service's own log where a file would be named.
+OWN_LOG = Path("-")
+
+
+class AccessLog:
+    """Writes lines to a file, or to the service's own log.
+
+    A file is written to line by line and opened again by :meth:`reopen`, so whoever rotates
+    logs moves it away and says so. While it cannot be written (a full disk) lines are lost
+    and counted, and the service goes on.
+
+    :param path: :data:`OWN_LOG` for the service's own.
+    :param log_format: ``text`` or ``json``.
+    :param clock: seconds that do not jump.
+    :param now: seconds since 1970-01-01 00:00 UTC.
+    :raises ConfigError: if the file cannot be opened.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        path: Path,
+        log_format: LogFormat,
+        clock: Callable[[], float],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._path = path
+        self._format = log_format
+        self._clock = clock
+        self._now = now
+        # With the number it makes an id that no other process has given out.
+        self._run = os.urandom(4).hex()
+        self._lost = 0
+        self._file: TextIO | None = None
+        if path != OWN_LOG:
+            try:
+                self._file = _open(path)
+            except OSError as error:
+                raise ConfigError(f"access log {path}: {error.strerror}") from None
+
+    def observer(self, listener: str) -> "ListenerLog":
+        """What writes the lines of one listener."""
+        return ListenerLog(self, listener)
+
+    def write(self, listener: str, connection: Connection, reason: Failure) -> None:
+        """Write the line of a connection that is over."""
+        fields = {
+            "listener": listener,
+            "client": address_text(connection.peer),
+            "id": f"{self._run}-{connection.number:x}",
+            "duration": round(self._clock() - connection.opened, 6),
+            "received": connection.bytes_received,
+            "sent": connection.bytes_sent,
+            "end": connection.ended or ("closed" if reason.check(ConnectionDone) else "lost"),
+        }
+        if self._file is None:
+            self._log.info(
+                "{client} {listener} {id}: {duration:.3f} s, {received} bytes received, "
+                "{sent} sent, {end}",
+                **fields,
+            )
+        else:
+            self._write_line(self._file, fields)
+
+    def _write_line(self, file: TextIO, fields: dict[str, object]) -> None:
+        moment = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
+        if self._format == "json":
+            line = json.dumps({"time": moment, **fields})
+        else:
+            line = " ".join([moment, *(f"{name}={value}" for name, value in fields.items())])
+        try:
+            file.write(line + "\n")
+        except (OSError, ValueError) as error:  # ValueError: it was closed
+            if self._lost == 0:
+                self._log.error("access log {path}: {error}", path=self._path, error=error)
+            self._lost += 1
+        else:
+            self._recovered()
+
+    def _recovered(self) -> None:
+        if self._lost:
+            self._log.warn(
+                "access log {path}: written again; {lost} lines were lost",
+                path=self._path,
+                lost=self._lost,
+            )
+            self._lost = 0
+
+    def reopen(self) -> None:
+        """Open the file by its name again; the old one stays in use if that fails."""
+        if self._file is None:
+            return
+        try:
+            new = _open(self._path)
+        except OSError as error:
+            self._log.error(
+                "access log {path}: {error}; going on with the old file",
+                path=self._path,
+                error=error.strerror,
+            )
+            return
+        self.close()
+        self._file = new
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError as error:
+                self._log.error("access log {path}: {error}", path=self._path, error=error)
+
+
+class ListenerLog:
+    """Observes the connections of one listener for an :class:`AccessLog`."""
+
+    def __init__(self, log: AccessLog, listener: str) -> None:
+        self._access_log = log
+        self._listener = listener
+
+    def opened(self, connection: Connection) -> None:
+        """Nothing yet."""
+
+    def closed(self, connection: Connection, reason: Failure) -> None:
+        """Write its line."""
+        if connection.entered:
+            self._access_log.write(self._listener, connection, reason)
+
+    def refused(self, peer: IAddress, refusal: Refusal) -> None:
+        """Others log that."""
+
+
+def _open(path: Path) -> TextIO:
+    return path.open("a", buffering=1, encoding="utf-8")
