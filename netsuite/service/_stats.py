@@ -12,7 +12,10 @@ from itertools import accumulate
 from typing import Any
 
 #: Upper bounds of the buckets of :attr:`ServiceStats.durations`, in seconds.
-DURATION_BOUNDS = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0)
+DURATION_BOUNDS = (
+    *(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0),
+    *(60.0, 300.0, 900.0, 3600.0),
+)
 
 #: Upper bounds of the buckets of :attr:`ServiceStats.reactor_lag`, in seconds.
 LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -32,6 +35,7 @@ class Histogram:
     total: float = 0.0
 
     def __post_init__(self) -> None:
+        self.bounds = tuple(self.bounds)
         self.counts = self.counts or [0] * (len(self.bounds) + 1)
 
     def observe(self, value: float) -> None:
