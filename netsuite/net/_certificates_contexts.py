@@ -28,6 +28,9 @@ _OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVE
 # one load from another is that each has a ticket key of its own.
 _SESSION_CONTEXT = b"netsuite"
 
+# How OpenSSL, and what is around it, refuses what cryptography has taken.
+_REFUSALS = (SSL.Error, crypto.Error, ValueError, TypeError)
+
 # From x509_vfy.h; pyOpenSSL has no text for them outside of its own verification.
 _VERIFY_ERRORS = {
     3: "no revocation list of its issuer",
@@ -131,7 +134,7 @@ def _context(
             context.add_extra_chain_cert(each)
         context.use_privatekey(credential.key)
         context.check_privatekey()
-    except SSL.Error as error:
+    except _REFUSALS as error:
         raise CertificateError(
             f"{credential.file}: OpenSSL refuses it: {_reason(error)}:"
             " expected a certificate and key that it takes"
@@ -156,7 +159,7 @@ def _trust(context: SSL.Context, authorities: Authorities) -> None:
         for revoked in authorities.revoked:
             store.add_crl(revoked)
             flags |= crypto.X509StoreFlags.CRL_CHECK
-    except (SSL.Error, crypto.Error) as error:
+    except _REFUSALS as error:
         raise CertificateError(
             f"{authorities.file}: OpenSSL refuses it: {_reason(error)}:"
             " expected certificates that it takes"

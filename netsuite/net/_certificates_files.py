@@ -37,6 +37,9 @@ _KEY = "a private key in PEM"
 _AUTHORITIES = "certificates of authorities in PEM"
 _LAYOUT = "NAME.pem (key and certificates), or NAME/fullchain.pem and NAME/privkey.pem"
 
+# What cryptography raises for what is no certificate and no revocation list.
+_UNREADABLE = (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm)
+
 _BEGIN = re.compile(rb"^-----BEGIN ", re.MULTILINE)
 _BLOCK = re.compile(
     rb"^-----BEGIN ([A-Z0-9 ]+)-----[^\n]*\n(?:(?!-----)[^\n]*\n)*-----END \1-----", re.MULTILINE
@@ -266,7 +269,7 @@ def _certificates(path: Path, blocks: Iterable[tuple[str, bytes]]) -> Iterator[x
         try:
             certificate = x509.load_pem_x509_certificate(text)
             certificate.public_key()
-        except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm) as error:
+        except _UNREADABLE as error:
             raise CertificateError(
                 f"{path}: certificate {count} cannot be read: expected {_CHAIN}"
             ) from error
@@ -328,7 +331,7 @@ def _read_authorities(reader: _Reader, path: Path) -> Authorities:
         revoked = tuple(
             x509.load_pem_x509_crl(text) for label, text in blocks if label == "X509 CRL"
         )
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise CertificateError(
             f"{path}: a revocation list cannot be read: expected it in PEM"
         ) from error

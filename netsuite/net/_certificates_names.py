@@ -48,9 +48,9 @@ class NameIndex(Generic[T]):
                 self._add(name, value)
 
     def _add(self, name: str, value: T) -> None:
-        if name.startswith("*."):
+        if name.startswith("*.") and "*" not in name[2:]:
             self._wildcards.setdefault(name[2:], value)
-        elif "*" not in name:  # "f*.example.org" is nobody's name any more
+        elif "*" not in name:  # any other pattern is nobody's name
             self._exact.setdefault(name, value)
 
     def find(self, name: bytes | str) -> T | None:
