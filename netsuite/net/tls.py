@@ -9,11 +9,14 @@ truncation that this caused, and what we have to say is finished for them too.
 A TCP end-of-stream without ``close_notify`` may be an attacker's doing, so it is never
 reported as the end of the data: what was already written is delivered, and the protocol
 hears of a lost connection (:class:`~twisted.internet.error.ConnectionLost`).
+
+A handshake has :data:`HANDSHAKE_SECONDS`; a peer that takes longer is disconnected.
 """
 
 from typing import Any
 
 from OpenSSL import SSL
+from twisted.internet import error
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IProtocol
 from twisted.internet.protocol import connectionDone
@@ -21,6 +24,9 @@ from twisted.logger import Logger
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+#: How long a handshake may take, in seconds.
+HANDSHAKE_SECONDS = 30.0
 
 #: How long a peer may take to answer our ``close_notify``, in seconds.
 CLOSE_SECONDS = 5.0
@@ -42,6 +48,7 @@ class TLSProtocol(BufferingTLSTransport):
     _peer_closed = False
     _write_closing = False
     _closing: IDelayedCall | None = None
+    _handshake: IDelayedCall | None = None
 
     def loseWriteConnection(self) -> None:
         """Send ``close_notify`` once all that was written is out; go on reading."""
@@ -52,6 +59,11 @@ class TLSProtocol(BufferingTLSTransport):
         self._say_close()
 
     # From the transport below, as its protocol.
+
+    def makeConnection(self, transport: Any) -> None:
+        """The connection is made: begin the handshake."""
+        self._handshake = self.factory._clock.callLater(HANDSHAKE_SECONDS, self._give_up)
+        super().makeConnection(transport)
 
     def readConnectionLost(self) -> None:
         """The TCP stream ended: with ``close_notify`` before it, go on writing."""
@@ -68,8 +80,8 @@ class TLSProtocol(BufferingTLSTransport):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
-        if self._closing is not None and self._closing.active():
-            self._closing.cancel()
+        _cancel(self._closing)
+        _cancel(self._handshake)
         super().connectionLost(reason)
 
     # Inside Twisted's class.
@@ -87,8 +99,17 @@ class TLSProtocol(BufferingTLSTransport):
                 CLOSE_SECONDS, self.transport.abortConnection
             )
 
+    def _give_up(self) -> None:
+        """The handshake is not over, or was refused and the peer does not go away."""
+        if self._reason is None:
+            problem = f"TLS handshake not over after {HANDSHAKE_SECONDS:g} seconds"
+            self._reason = Failure(error.TimeoutError(string=problem))
+        self.abortConnection()
+
     def _checkHandshakeStatus(self) -> None:
         super()._checkHandshakeStatus()
+        if self._handshakeDone:
+            _cancel(self._handshake)
         if self._write_closing:
             self._say_close()
 
@@ -142,6 +163,11 @@ class TLSProtocol(BufferingTLSTransport):
             self.unregisterProducer()
             producer.stopProducing()
         self._tlsShutdownFinished(None)
+
+
+def _cancel(call: IDelayedCall | None) -> None:
+    if call is not None and call.active():
+        call.cancel()
 
 
 def tls_protocol(factory: TLSMemoryBIOFactory, wrapped: IProtocol | None) -> TLSProtocol | None:

@@ -5,7 +5,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet import error
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import CertificateOptions
@@ -15,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from netsuite.net.tls import CLOSE_SECONDS, TLSFactory, TLSProtocol
+from netsuite.net.tls import CLOSE_SECONDS, HANDSHAKE_SECONDS, TLSFactory, TLSProtocol
 
 
 def self_signed() -> CertificateOptions:
@@ -285,6 +286,58 @@ class CloseTests(TLSCase):
         self.pump()
         self.end_tcp()
         self.assertEqual(protocol.lost, [ConnectionDone])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class HandshakeTimeTests(TLSCase):
+    def lose(self) -> None:
+        """What a transport does once it is aborted."""
+        self.assertTrue(self.transport.aborted)
+        self.server.connectionLost(Failure(ConnectionAborted()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_handshake_in_time(self) -> None:
+        protocol = Recorder()
+        self.connect(protocol, handshake=False)
+        self.clock.advance(HANDSHAKE_SECONDS - 0.1)
+        self.shake_hands()
+        self.clock.advance(3600.0)
+        self.client.send(b"hello")
+        self.pump()
+        self.assertEqual((protocol.data, protocol.lost), (b"hello", []))
+
+    def test_a_peer_that_says_nothing(self) -> None:
+        protocol = Recorder()
+        self.connect(protocol, handshake=False)
+        self.clock.advance(HANDSHAKE_SECONDS - 0.1)
+        self.assertFalse(self.transport.aborted)
+        self.clock.advance(0.1)
+        self.lose()
+        self.assertEqual(protocol.lost, [error.TimeoutError])
+
+    def test_a_peer_that_goes_on_for_ever(self) -> None:
+        protocol = Recorder()
+        self.connect(protocol, handshake=False)
+        self.assertRaises(SSL.WantReadError, self.client.do_handshake)
+        for byte in self.client.bio_read(2**16)[:30]:
+            self.server.dataReceived(bytes([byte]))
+            self.clock.advance(HANDSHAKE_SECONDS / 30)
+        self.lose()
+        self.assertEqual(protocol.lost, [error.TimeoutError])
+
+    def test_a_peer_that_is_refused_and_does_not_read_it(self) -> None:
+        protocol = Recorder()
+        self.connect(protocol, handshake=False)
+        self.server.dataReceived(b"GET / HTTP/1.0\r\n\r\n")
+        self.assertTrue(self.transport.disconnecting)
+        self.clock.advance(HANDSHAKE_SECONDS)
+        self.lose()
+        self.assertEqual(protocol.lost, [SSL.Error], "what went wrong first")
+
+    def test_a_peer_that_goes_away(self) -> None:
+        protocol = Recorder()
+        self.connect(protocol, handshake=False)
+        self.server.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
