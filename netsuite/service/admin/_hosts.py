@@ -31,7 +31,7 @@ class HostCheck:
 
         :raises Refusal: if not.
         """
-        hosts = request.requestHeaders.getRawHeaders("Host") or []
+        hosts = request.headers("Host")
         if len(hosts) > 1 or (not hosts and request.clientproto != b"HTTP/1.0"):
             raise Refusal(HTTPStatus.BAD_REQUEST, "expected one Host header")
         host = hosts[0] if hosts else ""

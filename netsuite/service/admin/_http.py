@@ -91,10 +91,17 @@ class AdminRequest(Request):
     received = False
     _given_up = False
 
+    def __init__(self, channel: "AdminChannel", queued: object = False) -> None:
+        super().__init__(channel, parsePOSTFormSubmission=False)
+
+    def headers(self, name: str) -> list[str]:
+        """All values of a header; each byte of them is one character."""
+        values = self.requestHeaders.getRawHeaders(name.encode("ascii"), [])
+        return [value.decode("latin-1") for value in values]
+
     def header(self, name: str) -> str:
         """A header's value, the last one if there are several, or nothing."""
-        values = self.requestHeaders.getRawHeaders(name)
-        return values[-1] if values else ""
+        return self.headers(name)[-1] if self.requestHeaders.hasHeader(name) else ""
 
     def gotLength(self, length: int | None) -> None:
         """Take the body if it is short, by what its head says."""
@@ -153,7 +160,7 @@ class AdminChannel(HTTPChannel):
     MAX_LENGTH = MAX_LINE
     totalHeadersSize = MAX_HEAD
     maxHeaders = MAX_HEADERS
-    requestFactory = AdminRequest
+    requestFactory = AdminRequest  # type: ignore[assignment]  # never queued
 
     def resetTimeout(self) -> None:
         """Leave the timer alone: bytes are no excuse."""

@@ -92,7 +92,7 @@ class TokenGuard:
         given = request.header("Authorization")
         scheme, _, token = given.partition(" ")
         if scheme.lower() == "bearer" and hmac.compare_digest(
-            token.strip().encode("utf-8", "surrogateescape"), self._token
+            token.strip().encode("latin-1"), self._token
         ):
             return
         if not given:  # a client that asks whether it needs one is not guessing
