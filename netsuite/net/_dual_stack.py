@@ -3,8 +3,11 @@
 import errno
 import socket
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
+from twisted.internet import unix
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
@@ -83,17 +86,42 @@ class DualStackServerEndpoint:
         return maybeDeferred(self._listen, protocolFactory)
 
     def _listen(self, factory: Any) -> IListeningPort:
-        sockets = listen_dual_stack(self._port, self._backlog, self._reuse_port)
-        try:
-            return ListeningPorts(
-                [
-                    self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
-                    for bound in sockets
-                ]
-            )
-        finally:
-            for bound in sockets:
-                bound.close()
+        sockets = getattr(self._reactor, "inherited", ())
+        reactor = getattr(self._reactor, "bare", self._reactor)
+        reuse_port = self._reuse_port or getattr(self._reactor, "reuse_port", False)
+        sockets = sockets or listen_dual_stack(self._port, self._backlog, reuse_port)
+        return ListeningPorts([adopt(reactor, bound, factory) for bound in sockets])
+
+
+def adopt(
+    reactor: Any, bound: socket.socket, factory: IProtocolFactory, mode: int | None = None
+) -> IListeningPort:
+    """Listen on a socket that listens already, and close that one, which is not needed then.
+
+    :param mode: of a UNIX socket's file; by default what it is now.
+    """
+    try:
+        if bound.family == socket.AF_UNIX:
+            return _adopt_unix(reactor, bound, factory, mode)
+        listening: IListeningPort = reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
+        return listening
+    finally:
+        bound.close()
+
+
+def _adopt_unix(
+    reactor: Any, bound: socket.socket, factory: IProtocolFactory, mode: int | None
+) -> IListeningPort:
+    """Twisted's own way would let everybody connect: it sets the file's mode to 666."""
+    path = bound.getsockname()
+    if mode is None:
+        named = isinstance(path, str) and path
+        mode = S_IMODE(Path(path).stat().st_mode) if named else 0o666
+    port: Any = unix.Port(path, factory, mode=mode, reactor=reactor)
+    port._preexistingSocket = bound.dup()
+    port.startListening()
+    listening: IListeningPort = port
+    return listening
 
 
 def listen_dual_stack(port: int, backlog: int, reuse_port: bool) -> list[socket.socket]:

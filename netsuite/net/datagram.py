@@ -52,6 +52,7 @@ class UnicastPort(udp.Port):
 
     _log = Logger()
     protocol: Any
+    reuse_port = False
     _reply: tuple[tuple[Any, ...], Ancillary] | None = None
 
     def startListening(self) -> None:
@@ -65,6 +66,8 @@ class UnicastPort(udp.Port):
     def createInternetSocket(self) -> socket.socket:
         """A socket of one family only, so that the other may have the same port."""
         new: socket.socket = super().createInternetSocket()
+        if self.reuse_port:
+            new.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if self.addressFamily == socket.AF_INET6:
             new.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         return new
@@ -135,15 +138,20 @@ def _unicast_source(ancillary: Sequence[Ancillary]) -> Ancillary | None:
     return None
 
 
-def listen_datagram(reactor: Any, host: IPv4Address | IPv6Address, protocol: Any) -> UnicastPort:
+def listen_datagram(
+    reactor: Any, host: IPv4Address | IPv6Address, protocol: Any, *, reuse_port: bool = False
+) -> UnicastPort:
     """Listen on UDP where a TCP server already listens: same address, same port number.
 
     :param host: from the TCP port's ``getHost``.
     :param protocol: a :class:`~twisted.internet.protocol.DatagramProtocol` that is also a
         :class:`DatagramReceiver`.
+    :param reuse_port: whether other processes may listen there too (``SO_REUSEPORT``): each
+        client's datagrams go to one of them.
     :raises CannotListenError: if the port is taken or may not be used.
     """
     port = UnicastPort(host.port, protocol, host.host, MAX_DATAGRAM, reactor)
+    port.reuse_port = reuse_port
     port.startListening()
     return port
 

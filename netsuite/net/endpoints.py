@@ -9,6 +9,8 @@ that cannot work is one :class:`EndpointError` that says why.
 
 import os
 import re
+import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +32,7 @@ from netsuite.net._dual_stack import (
     BACKLOG,
     DualStackServerEndpoint,
     ListeningPorts,
+    adopt,
     listening_ports,
     stop_port,
 )
@@ -79,7 +82,8 @@ def server_endpoint(reactor: Any, description: str) -> "LayeredServerEndpoint":
     try:
         plain, layers = split_layers(description)
         certificates = None if layers.tls is None else ServerCertificates(layers.tls)
-        endpoint = _plain_endpoint(ServerReactor(reactor, layers.reuse_port), plain)
+        below = ServerReactor(reactor, layers.reuse_port)
+        endpoint = _plain_endpoint(below, plain)
     except (EndpointError, LayerError, CertificateError) as error:
         raise EndpointError(f"{description!r}: {error}") from None
     except Exception as error:  # every parser raises what it likes
@@ -87,7 +91,7 @@ def server_endpoint(reactor: Any, description: str) -> "LayeredServerEndpoint":
     if certificates is not None and plain.startswith(_WITH_TLS):
         raise EndpointError(f"{description!r}: TLS twice: expected tcp:, tcp6:, or one of the two")
     return LayeredServerEndpoint(
-        reactor, endpoint, certificates, layers.proxies, layers.proxy_timeout
+        below, endpoint, certificates, layers.proxies, layers.proxy_timeout
     )
 
 
@@ -108,6 +112,7 @@ def _plain_endpoint(reactor: "ServerReactor", description: str) -> IStreamServer
 class LayeredServerEndpoint:
     """An endpoint whose connections pass the PROXY protocol and TLS before the factory.
 
+    :ivar reactor: what it listens with.
     :ivar plain: where it listens, without those.
     :ivar certificates: for TLS; None for none.
     :ivar proxies: who must speak the PROXY protocol; None for nobody.
@@ -116,13 +121,13 @@ class LayeredServerEndpoint:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: "ServerReactor",
         plain: IStreamServerEndpoint,
         certificates: ServerCertificates | None = None,
         proxies: IPSet | None = None,
         proxy_timeout: float = 5.0,
     ) -> None:
-        self._reactor = reactor
+        self.reactor = reactor
         self.plain = plain
         self.certificates = certificates
         self.proxies = proxies
@@ -132,9 +137,9 @@ class LayeredServerEndpoint:
         """Listen, with the layers in front of the factory."""
         factory: Any = protocolFactory
         if self.certificates is not None:
-            factory = TLSFactory(self.certificates, False, factory, self._reactor)
+            factory = TLSFactory(self.certificates, False, factory, self.reactor.bare)
         if self.proxies is not None:
-            factory = ProxyFactory(factory, self.proxies, self._reactor, self.proxy_timeout)
+            factory = ProxyFactory(factory, self.proxies, self.reactor.bare, self.proxy_timeout)
         listening: Deferred[IListeningPort] = maybeDeferred(self.plain.listen, factory)
         return listening
 
@@ -185,14 +190,17 @@ class Outermost(Protocol):
 
 
 class ServerReactor:
-    """A reactor for endpoints: its TLS is ours, its ports may be shared; the rest is its own.
+    """A reactor for one endpoint: its TLS is ours, its port may be shared; the rest is its own.
 
-    :param reuse_port: whether others may listen on the same ports (``SO_REUSEPORT``).
+    :ivar reuse_port: whether others may listen on the same port (``SO_REUSEPORT``).
+    :ivar inherited: listening sockets to take instead of making any, for each address that
+        the endpoint has; they are closed once they are taken.
     """
 
     def __init__(self, reactor: Any, reuse_port: bool = False) -> None:
-        self._reactor = reactor
+        self.bare = self._reactor = reactor
         self.reuse_port = reuse_port
+        self.inherited: Sequence[socket.socket] = ()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
@@ -207,10 +215,39 @@ class ServerReactor:
             if hasattr(behind, "move_outside"):
                 behind.move_outside(factory)
                 factory = behind
+        if self.inherited:
+            return self.adoptStreamPort(0, socket.AF_UNSPEC, factory)
         where: Any = port
         if self.reuse_port:
             where = makeBinding(interface, port, reuseAddress=True, reusePort=True)
         listening: IListeningPort = self._reactor.listenTCP(where, factory, backlog, interface)
+        return listening
+
+    def listenUNIX(
+        self,
+        address: str,
+        factory: Any,
+        backlog: int = 50,
+        mode: int = 0o666,
+        wantPID: bool = False,
+    ) -> IListeningPort:
+        """Listen on a UNIX socket."""
+        if self.inherited:
+            return adopt(self._reactor, self.inherited[0], factory, mode)
+        listening: IListeningPort = self._reactor.listenUNIX(
+            address, factory, backlog, mode, wantPID
+        )
+        return listening
+
+    def adoptStreamPort(
+        self, fileDescriptor: int, addressFamily: int, factory: Any
+    ) -> IListeningPort:
+        """Listen on a socket that is there already, or on an inherited one in its place."""
+        if self.inherited:
+            return adopt(self._reactor, self.inherited[0], factory)
+        listening: IListeningPort = self._reactor.adoptStreamPort(
+            fileDescriptor, addressFamily, factory
+        )
         return listening
 
     def listenSSL(

@@ -15,15 +15,37 @@ A programmer serves a factory and drains it at shutdown::
 :class:`DrainingService` is the same for one endpoint of any kind.
 """
 
-from netsuite.service._config import DaemonConfig, LogFormat, LogLevel
-from netsuite.service._daemon import Daemon, Listener, Listening
+from netsuite.service._config import DaemonConfig, LogFormat, LogLevel, SettingError
+from netsuite.service._daemon import Daemon
 from netsuite.service._drain import DrainingService
 from netsuite.service._errors import ConfigError, StartError
+from netsuite.service._listen import ListenOptions
+from netsuite.service._listener import Listener, Listening
 from netsuite.service._log import at_level, file_observer, json_line
-from netsuite.service._options import ListenOptions, ServerOptions
+from netsuite.service._options import ServerOptions
 from netsuite.service._process import process_service
+from netsuite.service._settings import (
+    BOOLEAN,
+    BYTE_RATE,
+    FILE,
+    NETWORK,
+    NUMBER,
+    SECONDS,
+    TEXT,
+    WHOLE,
+    Setting,
+    choice,
+)
 
 __all__ = [
+    "BOOLEAN",
+    "BYTE_RATE",
+    "FILE",
+    "NETWORK",
+    "NUMBER",
+    "SECONDS",
+    "TEXT",
+    "WHOLE",
     "ConfigError",
     "Daemon",
     "DaemonConfig",
@@ -34,8 +56,11 @@ __all__ = [
     "LogFormat",
     "LogLevel",
     "ServerOptions",
+    "Setting",
+    "SettingError",
     "StartError",
     "at_level",
+    "choice",
     "file_observer",
     "json_line",
     "process_service",

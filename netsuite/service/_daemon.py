@@ -1,16 +1,16 @@
 """Everything one program serves, started and stopped as one."""
 
 import os
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, DeferredList, succeed
-from twisted.internet.interfaces import IAddress, IProtocolFactory
+from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
 from netsuite._version import __version__
@@ -27,45 +27,19 @@ from netsuite.service._access_log import AccessLog
 from netsuite.service._admission import Admission
 from netsuite.service._certificates import DaemonCertificates
 from netsuite.service._clock import SteadyClock
-from netsuite.service._config import DaemonConfig
+from netsuite.service._config import DaemonConfig, WorkerSockets
 from netsuite.service._connections import ip_of
 from netsuite.service._drain import DrainingService
 from netsuite.service._errors import ConfigError, StartError, reason_of
 from netsuite.service._lag import LagProbe
 from netsuite.service._limits import StreamLimits
+from netsuite.service._listener import Listener, Listening
+from netsuite.service._port_file import PortFile
 from netsuite.service._rules import Rules
-from netsuite.service._stats import DURATION_BOUNDS, Histogram, ServiceStats
+from netsuite.service._sockets import worker_sockets
+from netsuite.service._stats import DURATION_BOUNDS, Histogram, ServiceStats, supervised
 from netsuite.service._totals import RefusalLog, Totals
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
-    """One thing to serve, and where.
-
-    :ivar name: what it is called in log lines and messages.
-    :ivar factory: builds the protocols.
-    :ivar endpoints: endpoint strings (:func:`netsuite.net.endpoints.server_endpoint`).
-    :ivar datagrams: builds a protocol for UDP on the same addresses; None for no UDP.
-        See :class:`netsuite.net.datagram.DatagramReceiver`.
-    """
-
-    name: str
-    factory: IProtocolFactory
-    endpoints: tuple[str, ...]
-    datagrams: Callable[[], Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """One address that takes connections.
-
-    :ivar name: the listener's.
-    :ivar endpoint: the endpoint string that it comes from.
-    """
-
-    name: str
-    endpoint: str
-    address: IAddress
+from netsuite.service._workers import WorkerPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +82,11 @@ class Daemon(MultiService):
         self._started = False
         self._draining = False
         self._since = 0.0
-        self._port_file_text: str | None = None
+        self._port_file = None if config.port_file is None else PortFile(config.port_file)
+        self._pool: WorkerPool | None = None
+        self._place = 0
+        self._is_worker = False
+        self._lent: list[socket.socket] = []
         self._stats_name = name or (listeners[0].name if listeners else "netsuite")
         self.on_drain: Callable[[], object] = self.stopService
         rules = Rules.read(config)
@@ -161,6 +139,58 @@ class Daemon(MultiService):
         service.setServiceParent(self)
         return _Part(listener, description, service)
 
+    # In several processes.
+
+    @property
+    def daemons(self) -> "tuple[Daemon, ...]":
+        """This one: a suite has several."""
+        return (self,)
+
+    def hand_over(self, pool: WorkerPool, place: int, sockets: WorkerSockets) -> None:
+        """Leave the work to a pool's workers: listen for them, and speak for them.
+
+        :param place: of this daemon, in the pool's list.
+        """
+        self._pool, self._place = pool, place
+        for part in self._parts:
+            part.service.idle = True
+            if part.service.server_reactor is not None and sockets == "reuseport":
+                part.service.server_reactor.reuse_port = True
+
+    def sockets_for(self, count: int, sockets: WorkerSockets) -> list[list[list[socket.socket]]]:
+        """What workers are to listen on, for each of them, for each endpoint.
+
+        :raises StartError: if a socket cannot be made.
+        """
+        rows: list[list[list[socket.socket]]] = [[] for _ in range(count)]
+        self._close_lent()
+        for part in self._parts:
+            ports = listening_ports(part.service.port) if part.service.port else ()
+            try:
+                columns = [worker_sockets(port, count, sockets) for port in ports]
+            except OSError as error:
+                raise StartError(
+                    f"{part.listener.name}: cannot listen on {part.description} for each worker: "
+                    f"{reason_of(error)}"
+                ) from error
+            for index, row in enumerate(rows):
+                row.append([column[index] for column in columns])
+                self._lent += [each[index] for each in columns if each[index] is not each[0]]
+        return rows
+
+    def _close_lent(self) -> None:
+        for each in self._lent:
+            each.close()
+        self._lent = []
+
+    def inherit(self, sockets: Sequence[Sequence[socket.socket]]) -> None:
+        """Be a worker: listen on these, for each endpoint, and leave the rest to the supervisor."""
+        self._is_worker = True
+        self._admin = None
+        for part, inherited in zip(self._parts, sockets, strict=True):
+            if part.service.server_reactor is not None:
+                part.service.server_reactor.inherited = inherited
+
     def _admin_port(self, monotonic: Callable[[], float]) -> Any:
         if self._config.admin is None:
             return None
@@ -208,7 +238,10 @@ class Daemon(MultiService):
             self._check_datagrams()
             if self._admin is not None:
                 self._admin.privilegedStartService()
-            self._write_port_file()
+            if self._port_file is not None and not self._is_worker:
+                self._port_file.write(
+                    [part.service.port.getHost() for part in self._parts if part.service.port]
+                )
         except StartError:
             self._started = False
             self._stop_all()
@@ -229,7 +262,8 @@ class Daemon(MultiService):
         self.running = False
         self._started = False
         self._draining = True
-        self._remove_port_file()
+        if self._port_file is not None:
+            self._port_file.remove()
         return self._stop_all()
 
     def abort(self) -> None:
@@ -241,6 +275,7 @@ class Daemon(MultiService):
         stopping = [part.service.stopService() for part in self._parts]
         stopping += [stop_port(port) for _, port in self._datagram_ports]
         self._datagram_ports = []
+        self._close_lent()
         self._certificates.stop()
         return DeferredList(stopping, consumeErrors=True).addCallback(self._stop_the_rest)
 
@@ -274,6 +309,7 @@ class Daemon(MultiService):
             raise
 
         def commit() -> None:
+            self._config = config
             self._rules = rules
             self._admission.change(rules.admission)
             self._limits.change(rules.streams)
@@ -301,6 +337,16 @@ class Daemon(MultiService):
         if self._access_log is not None:
             self._access_log.reopen()
 
+    @property
+    def drain_timeout(self) -> float:
+        """Seconds that connections have to finish."""
+        return self._rules.drain_timeout
+
+    @property
+    def log_level(self) -> str:
+        """The least level that its configuration has logged."""
+        return self._config.log_level
+
     # For the admin site.
 
     @property
@@ -309,11 +355,17 @@ class Daemon(MultiService):
         return self._started
 
     def stats(self) -> Deferred[ServiceStats]:
-        """This moment."""
-        return succeed(self.stats_now())
+        """This moment, of all workers together if there are any."""
+        own = self.stats_now()
+        if self._pool is None:
+            return succeed(own)
+        restarts = self._pool.restarts
+        return self._pool.stats(self._place).addCallback(
+            lambda workers: supervised(own, workers, restarts)
+        )
 
     def stats_now(self) -> ServiceStats:
-        """This moment, at once."""
+        """This moment of this process, at once."""
         addresses: dict[str, list[str]] = {name: [] for name in self._totals}
         for each in self.listening:
             addresses[each.name].append(address_text(each.address))
@@ -349,6 +401,8 @@ class Daemon(MultiService):
         banned = parse_network(network)
         self._admission.bans.ban(banned, seconds)
         self._log.warn("banned: {network}", network=str(banned), seconds=seconds)
+        if self._pool is not None:
+            self._pool.ban(self._place, str(banned), seconds)
         for part in self._parts:
             for connection in list(part.service.gate.connections):
                 address = ip_of(connection.peer)
@@ -363,6 +417,8 @@ class Daemon(MultiService):
         """
         allowed = parse_network(network)
         found = self._admission.bans.unban(allowed)
+        if self._pool is not None:
+            self._pool.unban(self._place, str(allowed))
         if found:
             self._log.info("no longer banned: {network}", network=str(allowed))
         return found
@@ -376,9 +432,13 @@ class Daemon(MultiService):
             for port in listening_ports(part.service.port) if part.service.port else ():
                 host = port.getHost()
                 if part.listener.datagrams and isinstance(host, IPv4Address | IPv6Address):
+                    if self._pool is not None:
+                        continue
                     where = f"UDP {address_text(host)}"
                     protocol = part.listener.datagrams()
-                    datagram_port = listen_datagram(self._reactor, host, protocol)
+                    datagram_port = listen_datagram(
+                        self._reactor, host, protocol, reuse_port=self._is_worker
+                    )
                     self._datagram_ports.append((part.listener.name, datagram_port))
         except Exception as error:
             raise StartError(
@@ -387,6 +447,8 @@ class Daemon(MultiService):
 
     def _check_datagrams(self) -> None:
         """Refuse to leave out UDP that was asked for."""
+        if self._pool is not None:
+            return
         have = {name for name, _ in self._datagram_ports}
         for part in self._parts:
             if part.listener.datagrams and part.listener.name not in have:
@@ -395,7 +457,7 @@ class Daemon(MultiService):
                 )
 
     def _announce(self) -> None:
-        if not self._started:
+        if not self._started or self._is_worker:
             return
         for each in self.listening:
             self._announce_one(each.name, each.address)
@@ -411,45 +473,3 @@ class Daemon(MultiService):
             transport=str(getattr(host, "type", "unix")).lower(),
             address=address_text(host).removeprefix("unix:"),
         )
-
-    def _write_port_file(self) -> None:
-        """One line for each endpoint: its port number, or a UNIX socket's path."""
-        if self._config.port_file is None:
-            return
-        text = "".join(
-            f"{_port_text(part.service.port.getHost())}\n"
-            for part in self._parts
-            if part.service.port is not None
-        )
-        path = self._config.port_file
-        new = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            new.write_text(text)
-            new.replace(path)
-        except OSError as error:
-            _remove(new)
-            raise StartError(f"cannot write port file {path}: {error.strerror}") from error
-        self._port_file_text = text
-
-    def _remove_port_file(self) -> None:
-        """Take the port file away, if it is still the one that was written."""
-        path, text = self._config.port_file, self._port_file_text
-        self._port_file_text = None
-        if path is None or text is None:
-            return
-        try:
-            if path.read_text() == text:
-                path.unlink()
-        except OSError as error:
-            self._log.warn("cannot remove port file {path}: {error}", path=path, error=error)
-
-
-def _port_text(host: Any) -> str:
-    return str(host.port) if hasattr(host, "port") else address_text(host).removeprefix("unix:")
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        return  # the directory that could not be written to either

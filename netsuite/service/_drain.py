@@ -18,7 +18,12 @@ from twisted.python.failure import Failure
 
 from netsuite.ip import IPSet
 from netsuite.net import Drainable
-from netsuite.net.endpoints import LayeredServerEndpoint, listening_ports, stop_port
+from netsuite.net.endpoints import (
+    LayeredServerEndpoint,
+    ServerReactor,
+    listening_ports,
+    stop_port,
+)
 from netsuite.net.metered import meter
 from netsuite.net.tls import TLSFactory
 from netsuite.service._admission import Admission, Refusal
@@ -66,14 +71,18 @@ class DrainingService(Service):
         proxy_timeout: float = 5.0,
     ) -> None:
         self._has_own_proxies = False
+        server_reactor: ServerReactor | None = None
         if isinstance(endpoint, LayeredServerEndpoint):
             certificates = endpoint.certificates or certificates
             if endpoint.proxies is not None:
                 self._has_own_proxies = True
                 proxies, proxy_timeout = endpoint.proxies, endpoint.proxy_timeout
+            server_reactor = endpoint.reactor
             endpoint = endpoint.plain
         if certificates is not None:
             factory = TLSFactory(certificates, False, factory, clock)
+        #: What listens for the endpoint; None for one that is not ours.
+        self.server_reactor = server_reactor
         self._endpoint = endpoint
         #: What stands before the factory.
         self.gate = Gate(
@@ -91,6 +100,8 @@ class DrainingService(Service):
         self._deadline: IDelayedCall | None = None
         self._waiters: list[Deferred[None]] = []
         self._port_closed = False
+        #: Whether it leaves its connections to others who have the same socket.
+        self.idle = False
         #: What it listens on, once it does.
         self.port: IListeningPort | None = None
         #: Connections that were cut by :meth:`abort` since the service was made.
@@ -129,7 +140,11 @@ class DrainingService(Service):
 
     def _listens(self, port: IListeningPort) -> IListeningPort:
         self.port = port
-        meter(port)
+        if self.idle:
+            for single in listening_ports(port):
+                single.stopReading()  # type: ignore[attr-defined]  # a socket's
+        else:
+            meter(port)
         return port
 
     def startService(self) -> None:
@@ -178,7 +193,7 @@ class DrainingService(Service):
 
     def _accept_pending(self) -> None:
         """Take connections that the kernel has made for us: closing would reset them."""
-        if self.port is None:
+        if self.port is None or self.idle:
             return
         for port in listening_ports(self.port):
             if not IReadDescriptor.providedBy(port):

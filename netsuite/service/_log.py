@@ -77,8 +77,21 @@ def file_observer(file: TextIO, log_format: LogFormat) -> ILogObserver:
     return observer
 
 
+class LevelFilter:
+    """Lets events of a level and above through to an observer, until another level is set.
+
+    :ivar observer: what the events are given to.
+    """
+
+    def __init__(self, observer: ILogObserver, level: str) -> None:
+        self._predicate = LogLevelFilterPredicate(LogLevel.lookupByName(level))
+        self.observer: ILogObserver = FilteringLogObserver(observer, [self._predicate])
+
+    def set_level(self, level: str) -> None:
+        """Let events of another level and above through from now on."""
+        self._predicate.setLogLevelForNamespace("", LogLevel.lookupByName(level))
+
+
 def at_level(observer: ILogObserver, level: str) -> ILogObserver:
     """``observer``, for events of ``level`` and above."""
-    predicate = LogLevelFilterPredicate(LogLevel.lookupByName(level))
-    filtering: ILogObserver = FilteringLogObserver(observer, [predicate])
-    return filtering
+    return LevelFilter(observer, level).observer

@@ -1,32 +1,37 @@
 """A service as a process of its own: signals, log destination, exit status."""
 
+import os
+import resource
 import signal
 import sys
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import ReactorNotRunning
-from twisted.logger import ILogObserver, LegacyLogObserverWrapper, Logger
+from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
-from twisted.python.logfile import LogFile
-from twisted.python.syslog import SyslogObserver
+from twisted.python.usage import UsageError
 
-from netsuite.service._config import DaemonConfig
-from netsuite.service._daemon import Daemon
+from netsuite.service._clock import SteadyClock
+from netsuite.service._config import DaemonConfig, WorkerSockets
 from netsuite.service._errors import ConfigError, StartError
 from netsuite.service._heap import keep_spare_memory
-from netsuite.service._log import at_level, file_observer
+from netsuite.service._log_destination import LogDestination, log_to, terminal_is_gone
 from netsuite.service._options import ServerOptions, exit_with, twistd_options
+from netsuite.service._worker import WorkerLink, take_place
+from netsuite.service._worker_link import WorkerPlace
+from netsuite.service._workers import WorkerPool, worker_arguments
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def process_service(
-    options: ServerOptions, config: DaemonConfig, build: Callable[[], Daemon], reactor: Any
+    options: ServerOptions, config: DaemonConfig, build: Callable[[], Any], reactor: Any
 ) -> "ProcessService":
     """What a ``makeService`` returns: the daemon, with all that a process needs around it.
 
@@ -37,22 +42,56 @@ def process_service(
     """
     try:
         keep_spare_memory()
-        log = _log_to(config, twistd_options(options), reactor)
-        return ProcessService(options.service_name, build(), log, reactor)
+        raise_descriptor_limit()
+        twistd = twistd_options(options)
+        place = WorkerPlace.from_environment(os.environ)
+        log = log_to(config, twistd, reactor)
+        daemon = build()
+        service = ProcessService(
+            options.service_name, daemon, log, reactor, reload=getattr(options, "reload", None)
+        )
+        if place is not None:
+            take_place(place, daemon.daemons)
+            service.link = WorkerLink(daemon.daemons, service, reactor)
+        elif config.workers > 1:
+            service.pool = _pool(options, config, service, daemon, reactor)
     except ConfigError as error:
         exit_with(options.service_name, str(error))
+    return service
 
 
-@dataclass(frozen=True, slots=True)
-class LogDestination:
-    """Where a process logs.
+def _pool(
+    options: ServerOptions,
+    config: DaemonConfig,
+    service: "ProcessService",
+    daemon: Any,
+    reactor: Any,
+) -> WorkerPool:
+    """Workers for a service, and the daemon as their supervisor."""
+    sockets: WorkerSockets = "shared" if config.worker_sockets == "auto" else config.worker_sockets
+    pool = WorkerPool(
+        worker_arguments(options),
+        config.workers,
+        reactor,
+        SteadyClock(reactor, time.monotonic),
+        service.destination.write_line,
+    )
+    for place, each in enumerate(daemon.daemons):
+        each.hand_over(pool, place, sockets)
+    service.worker_sockets = sockets
+    return pool
 
-    :ivar observer: None leaves it to ``twistd``.
-    :ivar on_screen: whether the operator sees it as it comes.
-    """
 
-    observer: ILogObserver | None
-    on_screen: bool = False
+def raise_descriptor_limit() -> None:
+    """Have as many file descriptors as the system lets this process have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class _Quiet:
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args: None
 
 
 class ProcessService(Service):
@@ -60,22 +99,44 @@ class ProcessService(Service):
 
     The first SIGTERM or SIGINT drains and then ends the process with status 0. A second
     one, or connections that had to be cut, make it end by that signal, as a program that
-    knows no drain would.
+    knows no drain would. SIGHUP opens log files again and reads the configuration anew.
+
+    :param reload: reads the configuration anew, for :meth:`Daemon.prepare
+        <netsuite.service.Daemon.prepare>`; None where there is nothing to read.
+    :ivar pool: the workers, where it is their supervisor.
+    :ivar link: to the supervisor, where it is a worker.
     """
 
     _log = Logger()
 
-    def __init__(self, name: str, daemon: Daemon, log: LogDestination, reactor: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        daemon: Any,
+        log: LogDestination,
+        reactor: Any,
+        *,
+        reload: Callable[[], Any] | None = None,
+        notifier: Any = None,
+    ) -> None:
         self._service_name = name
         self._daemon = daemon
-        self._destination = log
+        self.destination = log
         self._reactor = reactor
+        self._reload = reload
         self._signal: int | None = None
+        self._stopping = False
+        self._notify = notifier or _Quiet()
+        self.pool: WorkerPool | None = None
+        self.link: WorkerLink | None = None
+        self.worker_sockets: WorkerSockets = "shared"
+        for each in daemon.daemons:
+            each.on_drain = self.drain
 
     def setServiceParent(self, parent: Any) -> None:
         """Join the application, and make our observer its log."""
-        if self._destination.observer is not None and isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._destination.observer)
+        if self.destination.observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.destination.observer)
         super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
@@ -87,7 +148,7 @@ class ProcessService(Service):
         try:
             self._daemon.privilegedStartService()
         except StartError as error:
-            if not self._destination.on_screen:
+            if not self.destination.on_screen:
                 self._log.critical("cannot start: {reason}", reason=str(error))
             sys.excepthook = _one_line_hook(self._service_name, sys.excepthook)
             raise
@@ -98,39 +159,165 @@ class ProcessService(Service):
         super().startService()
         # The reactor installs handlers of its own when it starts.
         self._reactor.callWhenRunning(self._handle_signals)
-        self._daemon.startService()
+        if self.pool is None:
+            self._daemon.startService()
+            self._reactor.callWhenRunning(self._ready)
+        else:
+            self._reactor.callWhenRunning(self._start_workers, self.pool)
+        if self.link is not None:
+            self.link.startService()
+
+    def _ready(self) -> None:
+        if not self._stopping:
+            self._notify.startService()
+            self._notify.ready(f"{self._service_name}: serving")
+
+    # Workers.
+
+    def _start_workers(self, pool: WorkerPool) -> None:
+        try:
+            columns = [
+                each.sockets_for(pool.count, self.worker_sockets) for each in self._daemon.daemons
+            ]
+        except StartError as error:
+            self._give_up(str(error))
+            return
+        self._log.info(
+            "{count} workers, {sockets} sockets", count=pool.count, sockets=self.worker_sockets
+        )
+        started = pool.start([list(row) for row in zip(*columns, strict=True)])
+        started.addCallbacks(self._workers_ready, lambda why: self._give_up(why.getErrorMessage()))
+
+    def _workers_ready(self, result: None) -> None:
+        if not self._stopping:
+            self._daemon.startService()
+            self._ready()
+
+    def _give_up(self, reason: str) -> None:
+        """End, because workers cannot be started."""
+        self._log.critical("cannot start: {reason}", reason=reason)
+        if not self.destination.on_screen:
+            (sys.__stderr__ or sys.stderr).write(f"netsuite-{self._service_name}: {reason}\n")
+        if not self._stopping:
+            self._exit_status = 1
+            self.drain()
+
+    # The end.
 
     def stopService(self) -> Deferred[None]:
         """Drain; fires when nothing is left."""
         super().stopService()
-        return self._daemon.stopService().addCallback(self._drained)
+        self._stopping = True
+        self._notify.stopping()
+        stopping = [self._daemon.stopService()]
+        if self.pool is not None:
+            timeout = max(each.drain_timeout for each in self._daemon.daemons)
+            stopping.append(self.pool.stop(timeout))
+        return DeferredList(stopping, consumeErrors=True).addCallback(self._drained)
 
-    def _drained(self, result: None) -> None:
+    def _drained(self, result: object) -> Deferred[None] | None:
         self._log.info("stopped: nothing is left")
-        if self._signal is not None and self._daemon.aborted:
+        self._notify.stopService()
+        aborted = self._daemon.aborted + (0 if self.pool is None else self.pool.aborted)
+        if self._signal is not None and aborted:
             # twistd ends itself by this signal once it has cleaned up.
             self._reactor._exitSignal = self._signal
+        return None if self.link is None else self.link.say_goodbye()
+
+    def drain(self) -> None:
+        """Drain and end; again changes nothing."""
+        if not self._stopping:
+            self._stopping = True
+            try:
+                self._reactor.stop()
+            except ReactorNotRunning:
+                self._log.debug("already stopping")
+
+    def abort(self) -> None:
+        """Cut what is open, and end."""
+        self.drain()
+        self._daemon.abort()
+        if self.pool is not None:
+            self.pool.abort()
+
+    @property
+    def _active(self) -> int:
+        return int(self._daemon.active) + (0 if self.pool is None else self.pool.active)
+
+    # Signals.
 
     def _handle_signals(self) -> None:
         for number in _SIGNALS:
             signal.signal(number, self._signal_received)
+        if self.link is not None:
+            # A terminal's signals go to all its processes; the supervisor has the say.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def _signal_received(self, number: int, frame: FrameType | None) -> None:
-        self._reactor.callFromThread(self._stop_for, number)
+        if number == signal.SIGHUP:
+            self._reactor.callFromThread(self._hang_up)
+        else:
+            self._reactor.callFromThread(self._stop_for, number)
 
     def _stop_for(self, number: int) -> None:
         name = signal.Signals(number).name
         if self._signal is None:
             self._signal = number
             self._log.info("{signal}: stopping; a second signal ends at once", signal=name)
-            try:
-                self._reactor.stop()
-            except ReactorNotRunning:
-                self._log.debug("already stopping")
+            self.drain()
         else:
             self._signal = number
-            self._log.warn("{signal} again: {count} cut", signal=name, count=self._daemon.active)
-            self._daemon.abort()
+            self._log.warn("{signal} again: {count} cut", signal=name, count=self._active)
+            self.abort()
+
+    # While it runs.
+
+    def _hang_up(self) -> None:
+        if self._stopping:
+            return
+        if terminal_is_gone():
+            self._stop_for(signal.SIGHUP)
+            return
+        self._log.info("SIGHUP: reloading")
+        self._notify.reloading()
+        try:
+            self.reload()
+        except ConfigError as error:
+            self._log.error("not reloaded: {reason}; nothing has changed", reason=str(error))
+            self._notify.ready(f"{self._service_name}: serving; not reloaded: {error}")
+        else:
+            self._notify.ready(f"{self._service_name}: serving")
+
+    def reload(self) -> None:
+        """Open log files again, read the configuration anew, and go by it.
+
+        :raises ConfigError: if it cannot be gone by; nothing but the log files has changed.
+        """
+        self.reopen_logs()
+        if self._reload is None:
+            return
+        try:
+            config = self._reload()
+        except (ConfigError, UsageError) as error:
+            for each in self._daemon.daemons:
+                each.reload_failed()
+            raise ConfigError(str(error)) from None
+        self._daemon.prepare(config)()
+        self.destination.set_level(self._daemon.daemons[0].log_level)
+        self._log.info("reloaded")
+        if self.pool is not None:
+            self.pool.tell("reload").addCallback(self._workers_reloaded)
+
+    def _workers_reloaded(self, complaints: list[str]) -> None:
+        for complaint in complaints:
+            self._log.error("not reloaded: {reason}", reason=complaint)
+
+    def reopen_logs(self) -> None:
+        """Open log files by their names again: somebody has moved them away."""
+        self.destination.reopen()
+        for each in self._daemon.daemons:
+            each.reopen_logs()
 
 
 def _one_line_hook(name: str, previous: Callable[..., object]) -> Callable[..., None]:
@@ -146,41 +333,3 @@ def _one_line_hook(name: str, previous: Callable[..., object]) -> Callable[..., 
             previous(kind, error, traceback)
 
     return hook
-
-
-def _log_to(config: DaemonConfig, twistd: Any, reactor: Any) -> LogDestination:
-    """Log where ``twistd`` was told to log.
-
-    :raises ConfigError: if that cannot be done.
-    """
-    if twistd.get("logger"):
-        return LogDestination(None)
-    if twistd.get("syslog"):
-        if config.log_format != "text":
-            raise ConfigError(
-                f"log format {config.log_format!r} goes to a file or standard output, "
-                "not to syslog: expected --log-format text with --syslog"
-            )
-        syslog: Any = SyslogObserver(twistd.get("prefix", "netsuite"))
-        return LogDestination(at_level(LegacyLogObserverWrapper(syslog.emit), config.log_level))
-    file = _log_file(twistd, reactor)
-    observer = at_level(file_observer(file, config.log_format), config.log_level)
-    return LogDestination(observer, on_screen=file is sys.stdout)
-
-
-def _log_file(twistd: Any, reactor: Any) -> TextIO:
-    """Where ``twistd`` logs, by its own rules."""
-    name = twistd.get("logfile")
-    foreground = bool(twistd.get("nodaemon", True))
-    if foreground and name in {None, "", "-"}:
-        return sys.stdout
-    if name == "-":
-        raise ConfigError("a daemon cannot log to standard output: expected --nodaemon or a file")
-    try:
-        file: Any = LogFile.fromFullPath(name or "twistd.log")
-    except OSError as error:
-        raise ConfigError(f"cannot log to {name}: {error.strerror}") from error
-    if not signal.getsignal(signal.SIGUSR1):
-        signal.signal(signal.SIGUSR1, lambda number, frame: reactor.callFromThread(file.rotate))
-    result: TextIO = file
-    return result

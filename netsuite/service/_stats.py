@@ -7,7 +7,7 @@ A :class:`ServiceStats` is one moment of one process. Those of several processes
 import json
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate
 from typing import Any
 
@@ -198,3 +198,25 @@ class ServiceStats:
             return cls(**fields)
         except (KeyError, TypeError) as error:
             raise ValueError(f"no statistics: {error}") from error
+
+
+def supervised(own: ServiceStats, workers: Sequence[ServiceStats], restarts: int) -> ServiceStats:
+    """What a supervisor and its workers have done together.
+
+    Connections are the workers' business; when it started, what is banned and how often it
+    was reloaded are the supervisor's, and the workers only follow.
+    """
+    if not workers:
+        return replace(own, restarts=restarts)
+    total = ServiceStats.merge(workers)
+    addresses = {each.name: each.addresses for each in own.listeners}
+    return replace(
+        own,
+        pids=[*own.pids, *total.pids],
+        listeners=[
+            replace(each, addresses=addresses.get(each.name, [])) for each in total.listeners
+        ],
+        durations=total.durations,
+        reactor_lag=total.reactor_lag,
+        restarts=restarts,
+    )

@@ -21,7 +21,8 @@ from netsuite.service import (
     _process,
     process_service,
 )
-from netsuite.service._process import LogDestination, ProcessService
+from netsuite.service._log_destination import LogDestination, log_to
+from netsuite.service._process import ProcessService
 
 
 class FakeDaemon:
@@ -30,6 +31,8 @@ class FakeDaemon:
         self.active = 3
         self.started: list[str] = []
         self.stopped: Deferred[None] = Deferred()
+        self.on_drain: Any = None
+        self.daemons = (self,)
         self.error: Exception | None = None
 
     def privilegedStartService(self) -> None:
@@ -65,7 +68,7 @@ class ProcessServiceTests(SynchronousTestCase):
         self.patch(sys, "excepthook", sys.excepthook)
         self.reactor = Reactor()
         self.daemon = FakeDaemon()
-        self.service = ProcessService("test", self.daemon, LogDestination(None), self.reactor)  # type: ignore[arg-type]  # enough of one
+        self.service = ProcessService("test", self.daemon, LogDestination(None), self.reactor)
 
     def start(self) -> None:
         self.service.privilegedStartService()
@@ -76,11 +79,11 @@ class ProcessServiceTests(SynchronousTestCase):
 
     def test_it_takes_the_signals_before_and_after_the_reactor_does(self) -> None:
         self.start()
-        self.assertEqual(set(self.handlers), {signal.SIGTERM, signal.SIGINT})
+        self.assertEqual(set(self.handlers), {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
         self.handlers.clear()
         for hook, arguments, keywords in self.reactor.whenRunningHooks:
             hook(*arguments, **keywords)
-        self.assertEqual(set(self.handlers), {signal.SIGTERM, signal.SIGINT})
+        self.assertEqual(set(self.handlers), {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
     def test_one_signal_drains_and_ends_with_status_0(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -144,9 +147,10 @@ class ProcessServiceTests(SynchronousTestCase):
             observer: Any = events.append
             globalLogPublisher.addObserver(observer)
             self.addCleanup(globalLogPublisher.removeObserver, observer)
-            destination = LogDestination(None, on_screen=on_screen)
+            destination = LogDestination()
+            destination.on_screen = on_screen
             self.daemon.error = StartError("no port")
-            service = ProcessService("test", self.daemon, destination, self.reactor)  # type: ignore[arg-type]  # enough of one
+            service = ProcessService("test", self.daemon, destination, self.reactor)
             self.assertRaises(StartError, service.privilegedStartService)
             self.assertEqual(len([each for each in events if each.get("reason")]), logged)
 
@@ -159,10 +163,11 @@ class ProcessServiceTests(SynchronousTestCase):
 
     def test_the_application_gets_the_observer(self) -> None:
         observer = mock.Mock()
-        service = ProcessService("test", self.daemon, LogDestination(observer), self.reactor)  # type: ignore[arg-type]  # enough of one
+        destination = LogDestination(observer)
+        service = ProcessService("test", self.daemon, destination, self.reactor)
         application = Application("test")
         service.setServiceParent(application)
-        self.assertIs(ILogObserver(application), observer)
+        self.assertIs(ILogObserver(application), destination.observer)
         self.assertEqual(list(IServiceCollection(application)), [service])
 
 
@@ -177,7 +182,7 @@ class ObserverTests(SynchronousTestCase):
         self.patch(signal, "signal", lambda number, handler: None)
 
     def observer(self, config: DaemonConfig, **twistd: object) -> Any:
-        return _process._log_to(config, twistd, Reactor()).observer
+        return log_to(config, twistd, Reactor()).observer
 
     def test_the_foreground_logs_to_standard_output(self) -> None:
         for logfile in (None, "-"):

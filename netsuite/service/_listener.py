@@ -1,0 +1,37 @@
+"""What a daemon is to serve, and where it does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IProtocolFactory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """One thing to serve, and where.
+
+    :ivar name: what it is called in log lines and messages.
+    :ivar factory: builds the protocols.
+    :ivar endpoints: endpoint strings (:func:`netsuite.net.endpoints.server_endpoint`).
+    :ivar datagrams: builds a protocol for UDP on the same addresses; None for no UDP.
+        See :class:`netsuite.net.datagram.DatagramReceiver`.
+    """
+
+    name: str
+    factory: IProtocolFactory
+    endpoints: tuple[str, ...]
+    datagrams: Callable[[], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """One address that takes connections.
+
+    :ivar name: the listener's.
+    :ivar endpoint: the endpoint string that it comes from.
+    """
+
+    name: str
+    endpoint: str
+    address: IAddress

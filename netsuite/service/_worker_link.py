@@ -1,0 +1,78 @@
+"""What a supervisor and its workers say to each other: a line of JSON for each message.
+
+The supervisor writes requests to a worker's standard input: ``{"do": "stats", "id": 7}``. The
+worker answers on :data:`ANSWERS`: ``{"id": 7, "result": ...}`` or ``{"id": 7, "error": "..."}``;
+says ``{"ready": true}`` once it listens and ``{"stats": [...]}`` when it ends. When the
+supervisor is gone the input ends, and the worker drains.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from twisted.protocols.basic import LineOnlyReceiver
+
+#: The file descriptor on which a worker answers.
+ANSWERS = 3
+
+#: The first of the listening sockets that a worker inherits.
+FIRST_SOCKET = 10
+
+#: The environment variable that makes a process a worker.
+VARIABLE = "_NETSUITE_WORKER"
+
+#: The longest message, in bytes: statistics of very many listeners and bans.
+MOST_MESSAGE = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlace:
+    """What a worker is told of itself before it starts.
+
+    :ivar index: of this worker, from 0.
+    :ivar sockets: for each endpoint of each daemon the sockets to listen on: their file
+        descriptors and address families.
+    """
+
+    index: int
+    sockets: Sequence[Sequence[Sequence[tuple[int, int]]]]
+
+    def to_text(self) -> str:
+        """The value of :data:`VARIABLE`."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "WorkerPlace | None":
+        """What a process is told; None if it is no worker."""
+        text = environment.get(VARIABLE)
+        return None if text is None else cls(**json.loads(text))
+
+
+class MessageProtocol(LineOnlyReceiver):
+    """Messages both ways over one stream.
+
+    :param received: called with each message.
+    :param lost: called when the other side is gone.
+    """
+
+    delimiter = b"\n"
+    MAX_LENGTH = MOST_MESSAGE
+
+    def __init__(
+        self, received: Callable[[dict[str, Any]], object], lost: Callable[[], object]
+    ) -> None:
+        self._received = received
+        self._lost = lost
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message."""
+        self.sendLine(json.dumps(message, allow_nan=False, separators=(",", ":")).encode())
+
+    def lineReceived(self, line: bytes) -> None:
+        """One message."""
+        self._received(json.loads(line))
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """The other side is gone."""
+        self._lost()

@@ -1,0 +1,15 @@
+"""The program that a supervisor runs for each worker; nobody else has a use for it."""
+
+import sys
+
+from twisted.scripts.twistd import run
+
+
+def main() -> None:
+    """Run the service that the arguments name, in the foreground, logging to the supervisor."""
+    sys.argv[1:1] = ["--nodaemon", "--pidfile=", "--logfile=-"]
+    run()
+
+
+if __name__ == "__main__":
+    main()
