@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from twisted.protocols.basic import LineOnlyReceiver
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
 
 #: The file descriptor on which a worker answers.
 ANSWERS = 3
@@ -21,9 +22,6 @@ FIRST_SOCKET = 10
 
 #: The environment variable that makes a process a worker.
 VARIABLE = "_NETSUITE_WORKER"
-
-#: The longest message, in bytes: statistics of very many listeners and bans.
-MOST_MESSAGE = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +47,32 @@ class WorkerPlace:
         return None if text is None else cls(**json.loads(text))
 
 
-class MessageProtocol(LineOnlyReceiver):
+class MessageProtocol(Protocol):
     """Messages both ways over one stream.
 
     :param received: called with each message.
     :param lost: called when the other side is gone.
     """
 
-    delimiter = b"\n"
-    MAX_LENGTH = MOST_MESSAGE
-
     def __init__(
         self, received: Callable[[dict[str, Any]], object], lost: Callable[[], object]
     ) -> None:
         self._received = received
         self._lost = lost
+        self._rest = b""
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send a message."""
-        self.sendLine(json.dumps(message, allow_nan=False, separators=(",", ":")).encode())
+        line = json.dumps(message, allow_nan=False, separators=(",", ":"))
+        if self.transport is not None:
+            self.transport.write(line.encode() + b"\n")
 
-    def lineReceived(self, line: bytes) -> None:
-        """One message."""
-        self._received(json.loads(line))
+    def dataReceived(self, data: bytes) -> None:
+        """Some of a message, or several."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._received(json.loads(line))
 
-    def connectionLost(self, reason: Any = None) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The other side is gone."""
         self._lost()

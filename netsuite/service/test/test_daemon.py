@@ -144,7 +144,7 @@ class DaemonTests(SynchronousTestCase):
         self.patch(
             _daemon,
             "listen_datagram",
-            lambda reactor, host, protocol: listened.append((host, protocol)),
+            lambda reactor, host, protocol, **more: listened.append((host, protocol)),
         )
         daemon = self.daemon(listener("tcp:9000", "unix:/run/x", datagrams=lambda: "a protocol"))
         daemon.startService()
@@ -159,7 +159,7 @@ class DaemonTests(SynchronousTestCase):
         )
 
     def test_a_datagram_port_in_use_stops_all(self) -> None:
-        def refuse(reactor: Any, host: Any, protocol: Any) -> None:
+        def refuse(reactor: Any, host: Any, protocol: Any, **more: object) -> None:
             raise CannotListenError("", 9000, OSError(errno.EADDRINUSE, "Address already in use"))
 
         self.patch(_daemon, "listen_datagram", refuse)
