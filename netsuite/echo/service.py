@@ -1,6 +1,6 @@
 """``twistd -n netsuite-echo``: echo and its siblings as a service."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,12 +32,18 @@ from netsuite.echo.protocol import (
 )
 from netsuite.net import ConnectionCounters, DatagramCounters
 from netsuite.service import (
+    BOOLEAN,
+    FILE,
+    NUMBER,
     ConfigError,
     Daemon,
     DaemonConfig,
     Listener,
     ListenOptions,
     ServerOptions,
+    Setting,
+    SettingError,
+    choice,
     process_service,
 )
 
@@ -61,7 +67,9 @@ class ServiceConfig:
 
     def __post_init__(self) -> None:
         if self.service not in SERVICES:
-            raise ConfigError(f"service {self.service!r}: expected one of {', '.join(SERVICES)}")
+            raise SettingError(
+                "service", f"{self.service!r}: expected one of {', '.join(SERVICES)}"
+            )
         if not self.listen:
             raise ConfigError(f"service {self.service!r}: expected an endpoint to listen on")
 
@@ -86,7 +94,7 @@ class EchoConfig:
 
     def __post_init__(self) -> None:
         if not 0 < self.udp_rate < float("inf"):
-            raise ConfigError(f"UDP rate {self.udp_rate:g}: expected more than 0 a second")
+            raise SettingError("udp_rate", f"{self.udp_rate:g}: expected more than 0 a second")
         if not self.services:
             raise ConfigError(f"no service: expected at least one of {', '.join(SERVICES)}")
         if not self.quotes:
@@ -185,21 +193,40 @@ class Options(ServerOptions):
         "--port and --interface, given after it: --service echo --port 7 --service time --port 37. "
         "Talk to it: nc localhost 9000"
     )
-    optFlags = [
-        ["udp", None, "Answer UDP too, on the same addresses and ports as TCP."],
-    ]
-    optParameters = [
-        ["udp-rate", None, "20", "UDP answers a second for each client network (/24, /64)."],
-        ["quotes", None, None, "File with quotes for the quote service, separated by % lines."],
-    ]
-    compData = usage.Completions(
-        optActions={"service": usage.CompleteList(SERVICES), "quotes": usage.CompleteFiles()}
+    settings = (
+        Setting(
+            name="service",
+            kind=choice(SERVICES, "NAME"),
+            help="Serve this. May be given again.",
+            group="Echo",
+            default="echo",
+        ),
+        Setting(
+            name="udp",
+            kind=BOOLEAN,
+            help="Answer UDP too, on the same addresses and ports as TCP.",
+            group="Echo",
+            default=False,
+        ),
+        Setting(
+            name="udp-rate",
+            kind=NUMBER,
+            help="UDP answers a second for each client network (/24, /64).",
+            group="Echo",
+            default=20.0,
+        ),
+        Setting(
+            name="quotes",
+            kind=FILE,
+            help="File with quotes for the quote service, separated by % lines.",
+            group="Echo",
+        ),
     )
 
     config: EchoConfig
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        super().__init__(environ)
         self._services: list[tuple[str, ListenOptions]] = []
 
     def opt_service(self, name: str) -> None:
@@ -208,44 +235,45 @@ class Options(ServerOptions):
             self.listen = ListenOptions()
         self._services.append((name, self.listen))
 
+    def listen_groups(self) -> Sequence[ListenOptions]:
+        """One for each ``--service``."""
+        return [listen for _, listen in self._services] or [self.listen]
+
+    def listeners(self) -> Sequence[tuple[str, tuple[str, ...]]]:
+        """Each service and its endpoints."""
+        return [(each.service, each.listen) for each in self.config.services]
+
     def postOptions(self) -> None:
         """Make :attr:`config` of what was given."""
-        services: Sequence[tuple[str | None, ListenOptions]] = self._services or [
-            (None, self.listen)
-        ]
+        services = self._services or [(self["service"], self.listen)]
         default_port = self.default_port if len(services) == 1 else None
         try:
             self.config = EchoConfig(
                 services=tuple(
                     _service_config(name, listen, default_port) for name, listen in services
                 ),
-                udp=bool(self["udp"]),
-                udp_rate=self.number("udp-rate"),
-                quotes=QUOTES if self["quotes"] is None else _read_quotes(Path(self["quotes"])),
+                udp=self["udp"],
+                udp_rate=self["udp-rate"],
+                quotes=QUOTES if self["quotes"] is None else self._read_quotes(self["quotes"]),
                 daemon=self.daemon_config(),
             )
         except ConfigError as error:
-            raise usage.UsageError(str(error)) from None
+            raise self.explained(error) from None
+
+    def _read_quotes(self, path: Path) -> tuple[bytes, ...]:
+        try:
+            return parse_quotes(path.read_text("utf-8"))
+        except OSError as error:
+            raise self.error("quotes", f"{path}: {error.strerror}") from None
+        except ValueError as error:
+            raise self.error("quotes", f"{path}: {error}") from None
 
 
-def _service_config(
-    name: str | None, listen: ListenOptions, default_port: int | None
-) -> ServiceConfig:
-    if name is None:
-        return ServiceConfig(listen=listen.endpoints(default_port))
+def _service_config(name: str, listen: ListenOptions, default_port: int | None) -> ServiceConfig:
     try:
         return ServiceConfig(service=name, listen=listen.endpoints(default_port))
     except usage.UsageError as error:
         raise usage.UsageError(f"--service {name}: {error} after it") from None
-
-
-def _read_quotes(path: Path) -> tuple[bytes, ...]:
-    try:
-        return parse_quotes(path.read_text("utf-8"))
-    except OSError as error:
-        raise usage.UsageError(f"--quotes {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise usage.UsageError(f"--quotes {path}: {error}") from None
 
 
 def makeService(options: Options) -> IService:

@@ -8,6 +8,8 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from twisted.python import usage
+
 from netsuite.ip import AddressError, IPRange
 from netsuite.net.endpoints import parse_port, tcp_description
 from netsuite.service._errors import ConfigError
@@ -44,6 +46,10 @@ class SettingError(ConfigError):
         super().__init__(f"{words} {problem}")
         self.field = field
         self.problem = problem
+
+
+class PlacedError(ConfigError, usage.UsageError):
+    """A mistake that is shown where it was made: a flag, a variable, or a line of a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

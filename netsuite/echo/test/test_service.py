@@ -20,7 +20,7 @@ from netsuite.service import ConfigError, DaemonConfig
 
 class OptionsTests(SynchronousTestCase):
     def config(self, *arguments: str) -> EchoConfig:
-        options = Options()
+        options = Options({})
         options.parseOptions(arguments)
         return options.config
 
@@ -59,10 +59,10 @@ class OptionsTests(SynchronousTestCase):
         (["--service=echo", "--port=7", "--service=time"], "--service time: expected --port"),
         (["--udp-rate=fast"], "--udp-rate: 'fast' is not a number"),
         (["--udp-rate=0"], "UDP rate 0: expected more than 0"),
-        (["--udp-rate=nan"], "UDP rate nan"),
-        (["--udp-rate=inf"], "UDP rate inf"),
+        (["--udp-rate=nan"], "--udp-rate: 'nan' is not a finite number: expected"),
+        (["--udp-rate=inf"], "--udp-rate: 'inf' is not a finite number: expected"),
         (["--quotes=/nowhere"], "--quotes /nowhere: No such file"),
-        (["--drain-timeout=-1"], "drain timeout -1"),
+        (["--drain-timeout=-1"], "--drain-timeout: '-1' is less than 0: expected seconds"),
     ]
 
     def test_mistakes_are_named(self) -> None:

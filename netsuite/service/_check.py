@@ -1,0 +1,141 @@
+"""``--check-config`` and ``--print-config``: what would run, without running it."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import MemoryReactorClock
+
+from netsuite.service import Daemon, Listener
+from netsuite.service._config import DaemonConfig
+from netsuite.service._errors import ConfigError
+from netsuite.service._listen import LISTENING_NAMES
+from netsuite.service._options import ServerOptions, program_name
+from netsuite.service._settings import Setting
+from netsuite.service._sources import Given, Source
+
+C = TypeVar("C")
+
+
+def check_service(options: ServerOptions) -> None:
+    """Make everything that a service is made of, and let it listen on nothing.
+
+    :raises ConfigError: for the first thing that cannot work.
+    """
+    daemon = options.daemon_config()
+    for name, path in [("port-file", daemon.port_file), ("access-log", daemon.access_log)]:
+        if path is not None and not path.parent.is_dir():
+            raise options.error(name, f"{path}: expected a directory {path.parent}")
+    build = getattr(sys.modules[type(options).__module__], "build_service", None)
+    try:
+        if build is not None:
+            build(_without_log(options.config), MemoryReactorClock())
+        else:
+            served = [
+                Listener(name=name, factory=Factory(), endpoints=endpoints)
+                for name, endpoints in options.listeners()
+            ]
+            Daemon(_without_log(daemon), served, MemoryReactorClock())
+    except ConfigError as error:
+        raise options.explained(error) from None
+
+
+def _without_log(config: C) -> C:
+    """``config`` without an access log: to check it must not leave a file behind."""
+    if isinstance(config, DaemonConfig):
+        return replace(config, access_log=None)
+    if not is_dataclass(config) or isinstance(config, type):
+        return config
+    changes = {
+        field.name: _without_log(getattr(config, field.name))
+        for field in fields(config)
+        if isinstance(getattr(config, field.name), DaemonConfig)
+    }
+    return replace(config, **changes)
+
+
+def summary(options: ServerOptions) -> str:
+    """What would run, in one line."""
+    parts = [f"{name} on {', '.join(endpoints)}" for name, endpoints in options.listeners()]
+    return "; ".join([*parts, *admin_summary(options)])
+
+
+def admin_summary(options: Any) -> list[str]:
+    """Where the admin site would be, if anywhere."""
+    config = options.daemon_config()
+    return [] if config.admin is None else [f"admin on {config.admin_endpoint}"]
+
+
+def service_toml(options: ServerOptions, *, shared: Iterable[str] = ()) -> str:
+    """The settings in effect as a TOML table, each with where it comes from.
+
+    :param shared: names that are left out.
+    """
+    served = options.listeners()
+    given = {
+        name: value
+        for name, value in options.given.items()
+        if name not in {*LISTENING_NAMES, "config", *shared}
+    }
+    if len(served) == 1:
+        place = _comment(options.listen.place)
+        lines = [f"listen = {toml_value(served[0][1])}  # {place}\n"]
+    else:
+        lines = [
+            "# Several services in one: in a file, each is a [[service]] of a suite.\n",
+            *(f"# {name}: {toml_value(endpoints)}\n" for name, endpoints in served),
+        ]
+        given.pop("service", None)
+    return "".join([*lines, *setting_lines(options.all_settings(), given)])
+
+
+def setting_lines(settings: Iterable[Setting], given: dict[str, Given]) -> Iterator[str]:
+    """A line of TOML for each setting that has a value, and a comment for the others."""
+    for setting in settings:
+        if setting.name not in given:
+            continue
+        each = given[setting.name]
+        value = '"none"' if each.value is None else toml_value(each.value)
+        unset = each.value is None and each.source is Source.DEFAULT
+        yield f"{'# ' if unset else ''}{setting.name} = {value}  # {_comment(each.place)}\n"
+
+
+def _comment(place: str) -> str:
+    """Where a value comes from, without the name that stands before it."""
+    return re.sub(r": [a-z0-9-]+\Z", "", place) or "default"
+
+
+def toml_value(value: Any) -> str:
+    """A setting's value in TOML."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return repr(value)
+        case tuple():
+            return f"[{', '.join(map(toml_value, value))}]"
+        case Path() | str():
+            # JSON's strings are TOML's, but for one character.
+            return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    raise TypeError(f"{value!r}: expected a setting's value")
+
+
+def check_report(options: ServerOptions) -> str:
+    """What ``--check-config`` shows if all is well.
+
+    :raises ConfigError: if it is not.
+    """
+    check_service(options)
+    return f"configuration ok: {summary(options)}\n"
+
+
+def effective_toml(options: ServerOptions) -> str:
+    """What ``--print-config`` shows."""
+    return (
+        f"# {program_name(options.service_name)}: the settings in effect\n{service_toml(options)}"
+    )
