@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
@@ -72,7 +73,7 @@ def test_a_full_socket_neither_blocks_nor_loses(systemd: socket.socket) -> None:
 @pytest.mark.parametrize("name", ["/nowhere/notify", "@netsuite-nobody-listens", "/" + "x" * 200])
 def test_nobody_listens_which_is_said_once(name: str) -> None:
     events: list[LogEvent] = []
-    observe = events.append
+    observe: Any = events.append
     globalLogPublisher.addObserver(observe)
     try:
         notifier = Notifier.from_environment({"NOTIFY_SOCKET": name})
