@@ -7,7 +7,7 @@ from pathlib import Path
 from stat import S_IMODE
 from typing import Any
 
-from twisted.internet import unix
+from twisted.internet import tcp, unix
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
@@ -17,6 +17,7 @@ from twisted.internet.interfaces import (
     IReactorSocket,
     IStreamServerEndpoint,
 )
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 #: Connections that the kernel keeps ready for us to accept.
@@ -109,6 +110,23 @@ def adopt(
         bound.close()
 
 
+class _AdoptedUNIXPort(unix.Port):
+    """A port on a socket that others have too: closing it leaves theirs, and the file, alone."""
+
+    _shouldShutdown = False
+
+    def connectionLost(self, reason: Failure) -> None:
+        tcp.Port.connectionLost(self, reason)
+
+
+def leave_to_others(port: IListeningPort) -> None:
+    """Listen on, but take no connections; closing it later leaves the socket to the others."""
+    for single in listening_ports(port):
+        shared: Any = single
+        shared.stopReading()
+        shared._shouldShutdown = False
+
+
 def _adopt_unix(
     reactor: Any, bound: socket.socket, factory: IProtocolFactory, mode: int | None
 ) -> IListeningPort:
@@ -117,7 +135,8 @@ def _adopt_unix(
     if mode is None:
         named = isinstance(path, str) and path
         mode = S_IMODE(Path(path).stat().st_mode) if named else 0o666
-    port: Any = unix.Port(path, factory, mode=mode, reactor=reactor)
+    port: Any = _AdoptedUNIXPort(path, factory, mode=mode, reactor=reactor)
+    bound.setblocking(False)
     port._preexistingSocket = bound.dup()
     port.startListening()
     listening: IListeningPort = port

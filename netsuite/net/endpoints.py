@@ -33,6 +33,7 @@ from netsuite.net._dual_stack import (
     DualStackServerEndpoint,
     ListeningPorts,
     adopt,
+    leave_to_others,
     listening_ports,
     stop_port,
 )
@@ -282,6 +283,7 @@ __all__ = [
     "Outermost",
     "ServerReactor",
     "address_text",
+    "leave_to_others",
     "listening_ports",
     "parse_port",
     "server_endpoint",

@@ -21,6 +21,7 @@ from netsuite.net import Drainable
 from netsuite.net.endpoints import (
     LayeredServerEndpoint,
     ServerReactor,
+    leave_to_others,
     listening_ports,
     stop_port,
 )
@@ -141,8 +142,7 @@ class DrainingService(Service):
     def _listens(self, port: IListeningPort) -> IListeningPort:
         self.port = port
         if self.idle:
-            for single in listening_ports(port):
-                single.stopReading()  # type: ignore[attr-defined]  # a socket's
+            leave_to_others(port)
         else:
             meter(port)
         return port

@@ -87,6 +87,10 @@ class LevelFilter:
         self._predicate = LogLevelFilterPredicate(LogLevel.lookupByName(level))
         self.observer: ILogObserver = FilteringLogObserver(observer, [self._predicate])
 
+    def quiet(self, namespace: str) -> None:
+        """Let only warnings and what is worse through from a namespace."""
+        self._predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
+
     def set_level(self, level: str) -> None:
         """Let events of another level and above through from now on."""
         self._predicate.setLogLevelForNamespace("", LogLevel.lookupByName(level))

@@ -36,6 +36,11 @@ class LogDestination:
         """What takes the events."""
         return None if self._filter is None else self._filter.observer
 
+    def quiet(self) -> None:
+        """Leave out what Twisted tells of itself: in a worker nobody wants to hear it again."""
+        if self._filter is not None:
+            self._filter.quiet("twisted")
+
     def set_level(self, level: str) -> None:
         """Log from another level on."""
         if self._filter is not None:

@@ -1,5 +1,6 @@
 """A service as a process of its own: signals, log destination, exit status."""
 
+import atexit
 import os
 import resource
 import signal
@@ -27,6 +28,7 @@ from netsuite.service._worker import WorkerLink, take_place
 from netsuite.service._worker_link import WorkerPlace
 from netsuite.service._workers import WorkerPool, worker_arguments
 
+_EXIT_FAILURE = 1
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -51,6 +53,7 @@ def process_service(
             options.service_name, daemon, log, reactor, reload=getattr(options, "reload", None)
         )
         if place is not None:
+            log.quiet()
             take_place(place, daemon.daemons)
             service.link = WorkerLink(daemon.daemons, service, reactor)
         elif config.workers > 1:
@@ -68,6 +71,11 @@ def _pool(
     reactor: Any,
 ) -> WorkerPool:
     """Workers for a service, and the daemon as their supervisor."""
+    if config.tls_self_signed:
+        raise ConfigError(
+            "a self-signed certificate is made by each worker for itself: "
+            "expected --tls-cert, or one process"
+        )
     sockets: WorkerSockets = "shared" if config.worker_sockets == "auto" else config.worker_sockets
     pool = WorkerPool(
         worker_arguments(options),
@@ -199,7 +207,7 @@ class ProcessService(Service):
         if not self.destination.on_screen:
             (sys.__stderr__ or sys.stderr).write(f"netsuite-{self._service_name}: {reason}\n")
         if not self._stopping:
-            self._exit_status = 1
+            atexit.register(_exit, _EXIT_FAILURE)
             self.drain()
 
     # The end.
@@ -318,6 +326,13 @@ class ProcessService(Service):
         self.destination.reopen()
         for each in self._daemon.daemons:
             each.reopen_logs()
+
+
+def _exit(status: int) -> None:
+    """End with a status: twistd has none to give but 0 or a signal."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
 
 
 def _one_line_hook(name: str, previous: Callable[..., object]) -> Callable[..., None]:

@@ -398,7 +398,7 @@ def worker_arguments(options: Any) -> list[str]:
     twistd: Any = getattr(options, "parent", None) or {}
     reactor = twistd.get("reactor")
     chosen = [] if not reactor else [f"--reactor={reactor}"]
-    return [*chosen, *([twistd.subCommand] if twistd else []), *options._arguments]
+    return [*chosen, *([twistd.subCommand] if twistd else []), *options.arguments]
 
 
 def _environment(place: WorkerPlace) -> dict[str, str]:
