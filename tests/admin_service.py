@@ -6,9 +6,11 @@ browser, and for the picture in the documentation.
 
 import argparse
 import math
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,7 +22,9 @@ from netsuite.net.endpoints import listening_ports, server_endpoint
 from netsuite.service._stats import ListenerStats, ServiceStats
 from netsuite.service.admin import build_admin_site
 from netsuite.service.test.admin_source import FakeSource
+from tests.running import ROOT, environment, wait_for
 
+TOKEN = "the-token-of-the-tests"
 DAY = 86_400.0
 #: Seconds between two changes of the numbers.
 STEP = 0.25
@@ -111,11 +115,36 @@ class SwitchedClock:
         self._now = self._reactor
 
 
+@contextmanager
+def admin_service(directory: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """This program as a process, and the port that it listens on, until the block ends."""
+    port_file, log = directory / "admin-port", directory / "admin-log"
+    command = [sys.executable, "-m", "tests.admin_service", f"--port-file={port_file}", *options]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stderr=output
+        ) as process,
+    ):
+
+        def listens() -> bool:
+            assert process.poll() is None, log.read_text()
+            return port_file.exists()
+
+        try:
+            wait_for(listens, "the admin site")
+            yield process, int(port_file.read_text())
+        finally:
+            process.kill()
+            assert "Traceback" not in log.read_text()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--endpoint", default="tcp:0:interface=127.0.0.1")
     parser.add_argument("--port-file", type=Path, required=True)
-    parser.add_argument("--token", default="the-token-of-the-tests")
+    parser.add_argument("--token", default=TOKEN)
+    parser.add_argument("--name", default="echo", help="what the service is called")
     parser.add_argument("--past", type=float, default=0.0, help="seconds of history to make up")
     options = parser.parse_args()
     from twisted.internet import reactor
@@ -127,6 +156,7 @@ def main() -> None:
 def serve(options: argparse.Namespace, reactor: Any) -> None:
     clock = SwitchedClock(reactor, time.time() - options.past)
     traffic = Traffic(time.time())
+    traffic.stats.service = options.name
     source = FakeSource()
     source.current = traffic.stats
     site = build_admin_site(source, options.token, clock, time.monotonic)  # type: ignore[arg-type]  # enough of a clock
