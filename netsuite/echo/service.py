@@ -250,7 +250,7 @@ class Options(ServerOptions):
         try:
             self.config = EchoConfig(
                 services=tuple(
-                    _service_config(name, listen, default_port) for name, listen in services
+                    self._service_config(name, listen, default_port) for name, listen in services
                 ),
                 udp=self["udp"],
                 udp_rate=self["udp-rate"],
@@ -260,6 +260,16 @@ class Options(ServerOptions):
         except ConfigError as error:
             raise self.explained(error) from None
 
+    def _service_config(
+        self, name: str, listen: ListenOptions, default_port: int | None
+    ) -> ServiceConfig:
+        try:
+            return ServiceConfig(service=name, listen=listen.endpoints(default_port))
+        except usage.UsageError as error:
+            if not self._services:
+                raise
+            raise usage.UsageError(f"--service {name}: {error} after it") from None
+
     def _read_quotes(self, path: Path) -> tuple[bytes, ...]:
         try:
             return parse_quotes(path.read_text("utf-8"))
@@ -267,13 +277,6 @@ class Options(ServerOptions):
             raise self.error("quotes", f"{path}: {error.strerror}") from None
         except ValueError as error:
             raise self.error("quotes", f"{path}: {error}") from None
-
-
-def _service_config(name: str, listen: ListenOptions, default_port: int | None) -> ServiceConfig:
-    try:
-        return ServiceConfig(service=name, listen=listen.endpoints(default_port))
-    except usage.UsageError as error:
-        raise usage.UsageError(f"--service {name}: {error} after it") from None
 
 
 def makeService(options: Options) -> IService:

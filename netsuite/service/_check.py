@@ -15,9 +15,10 @@ from netsuite.service import Daemon, Listener
 from netsuite.service._config import DaemonConfig
 from netsuite.service._errors import ConfigError
 from netsuite.service._listen import LISTENING_NAMES
-from netsuite.service._options import ServerOptions, program_name
-from netsuite.service._settings import Setting
+from netsuite.service._options import ServerOptions, SettingOptions, program_name
+from netsuite.service._settings import CONFIG, Setting
 from netsuite.service._sources import Given, Source
+from netsuite.service._suite import Suite, SuiteConfig
 
 C = TypeVar("C")
 
@@ -27,10 +28,8 @@ def check_service(options: ServerOptions) -> None:
 
     :raises ConfigError: for the first thing that cannot work.
     """
+    _check_directories(options)
     daemon = options.daemon_config()
-    for name, path in [("port-file", daemon.port_file), ("access-log", daemon.access_log)]:
-        if path is not None and not path.parent.is_dir():
-            raise options.error(name, f"{path}: expected a directory {path.parent}")
     build = getattr(sys.modules[type(options).__module__], "build_service", None)
     try:
         if build is not None:
@@ -43,6 +42,14 @@ def check_service(options: ServerOptions) -> None:
             Daemon(_without_log(daemon), served, MemoryReactorClock())
     except ConfigError as error:
         raise options.explained(error) from None
+
+
+def _check_directories(options: SettingOptions) -> None:
+    """Files that will be written need a place: :exc:`ConfigError` for one that has none."""
+    for name in ("port-file", "access-log"):
+        path = options[name]
+        if path is not None and not path.parent.is_dir():
+            raise options.error(name, f"{path}: expected a directory {path.parent}")
 
 
 def _without_log(config: C) -> C:
@@ -59,14 +66,37 @@ def _without_log(config: C) -> C:
     return replace(config, **changes)
 
 
-def summary(options: ServerOptions) -> str:
-    """What would run, in one line."""
-    parts = [f"{name} on {', '.join(endpoints)}" for name, endpoints in options.listeners()]
-    return "; ".join([*parts, *admin_summary(options)])
+def check_report(options: ServerOptions) -> str:
+    """What ``--check-config`` shows if all is well.
+
+    :raises ConfigError: if it is not.
+    """
+    check_service(options)
+    return _report([*_served(options), *_admin(options)])
 
 
-def admin_summary(options: Any) -> list[str]:
-    """Where the admin site would be, if anywhere."""
+def suite_report(config: SuiteConfig, options: SettingOptions) -> str:
+    """The same for a suite.
+
+    :raises ConfigError: if it is not.
+    """
+    _check_directories(options)
+    for member in config.members:
+        check_service(member.options)
+    Suite(replace(config, members=()), MemoryReactorClock())  # for the admin site
+    parts = [f"{each.name}: {', '.join(_served(each.options))}" for each in config.members]
+    return _report([*parts, *_admin(options)])
+
+
+def _report(parts: Iterable[str]) -> str:
+    return f"configuration ok: {'; '.join(parts)}\n"
+
+
+def _served(options: ServerOptions) -> list[str]:
+    return [f"{name} on {', '.join(endpoints)}" for name, endpoints in options.listeners()]
+
+
+def _admin(options: SettingOptions) -> list[str]:
     config = options.daemon_config()
     return [] if config.admin is None else [f"admin on {config.admin_endpoint}"]
 
@@ -125,17 +155,24 @@ def toml_value(value: Any) -> str:
     raise TypeError(f"{value!r}: expected a setting's value")
 
 
-def check_report(options: ServerOptions) -> str:
-    """What ``--check-config`` shows if all is well.
-
-    :raises ConfigError: if it is not.
-    """
-    check_service(options)
-    return f"configuration ok: {summary(options)}\n"
-
-
 def effective_toml(options: ServerOptions) -> str:
     """What ``--print-config`` shows."""
     return (
         f"# {program_name(options.service_name)}: the settings in effect\n{service_toml(options)}"
     )
+
+
+def suite_toml(config: SuiteConfig, options: SettingOptions) -> str:
+    """The same for a suite."""
+    given = {name: each for name, each in options.given.items() if name != CONFIG.name}
+    parts = [
+        "# netsuite-suite: the settings in effect\n\n[daemon]\n",
+        *setting_lines(options.all_settings(), given),
+    ]
+    shared = [each.name for each in options.all_settings() if each.process]
+    for member in config.members:
+        parts += [
+            f"\n[[service]]\ntype = {toml_value(member.kind)}\nname = {toml_value(member.name)}\n",
+            service_toml(member.options, shared=shared),
+        ]
+    return "".join(parts)

@@ -18,6 +18,7 @@ from netsuite.service._settings import (
     BOOLEAN,
     CONFIG,
     FILE,
+    LISTEN,
     LISTEN_SETTINGS,
     PROCESS,
     Setting,
@@ -179,8 +180,16 @@ class SettingOptions(usage.Options):
 
     def read_file(self, path: Path) -> Layer:
         """What the file for ``--config`` gives."""
-        name = str(path.relative_to(self._base) if path.is_relative_to(self._base) else path)
-        return from_table(self.file_settings(), load(path, name), path.parent)
+        name = self.shown(path)
+        table = load(path, name)
+        for key in ("daemon", "service"):
+            if isinstance(table.values.get(key), dict | list):
+                raise table.error(f"a file for several services: netsuite run --config {name}", key)
+        return from_table(self.file_settings(), table, path.parent)
+
+    def shown(self, path: Path) -> str:
+        """A file's name as it was most likely typed."""
+        return str(path.relative_to(self._base) if path.is_relative_to(self._base) else path)
 
     def use(self, layers: Sequence[Layer]) -> None:
         """Go by flags first, then by other sources, the strongest first."""
@@ -209,10 +218,13 @@ class SettingOptions(usage.Options):
         :raises ConfigError: if the files do not say it right: one line, with the file's name
             and the line.
         """
-        fresh = self.fresh()
-        config, names = reloaded(self.daemon_config(), fresh.daemon_config())
-        self.needs_restart = (*self._restart_names(fresh), *names)
+        config, self.needs_restart = self.changed_to(self.fresh())
         return config
+
+    def changed_to(self, fresh: Self) -> tuple[DaemonConfig, tuple[str, ...]]:
+        """What a daemon with these options can make of others, and what needs a restart."""
+        config, names = reloaded(self.daemon_config(), fresh.daemon_config())
+        return config, (*self.restart_names(fresh), *names)
 
     def fresh(self) -> Self:
         """The same command line, with the variables and files of now.
@@ -227,10 +239,14 @@ class SettingOptions(usage.Options):
             raise ConfigError(str(error)) from None
         return fresh
 
-    def _restart_names(self, fresh: Self) -> tuple[str, ...]:
+    def restart_names(self, fresh: Self) -> tuple[str, ...]:
         """Settings that differ and cannot change, but for those of the daemon."""
         mine = [each for each in self.all_settings() if each not in DAEMON_SETTINGS]
-        return tuple(each.name for each in mine if self[each.name] != fresh[each.name])
+        return tuple(
+            each.name
+            for each in mine
+            if each not in LISTEN_SETTINGS and self[each.name] != fresh[each.name]
+        )
 
     def daemon_config(self) -> DaemonConfig:
         """The settings that every daemon has, as data.
@@ -364,18 +380,26 @@ class ServerOptions(SettingOptions):
             for each in groups:
                 each.inherit(layer, ports=len(groups) == 1)
 
+    def restart_names(self, fresh: Self) -> tuple[str, ...]:
+        """Settings that differ and cannot change, but for those of the daemon."""
+        moved = () if self.listeners() == fresh.listeners() else (LISTEN.name,)
+        return (*moved, *super().restart_names(fresh))
+
     @classmethod
     def from_settings(
         cls,
         settings: Table | Mapping[str, object],
-        *shared: Layer,
+        *,
+        stronger: Layer | None = None,
+        weaker: Layer | None = None,
         base: Path | None = None,
         again: bool = False,
     ) -> Self:
         """Options from a table of a file rather than from a command line.
 
         :param settings: values by the settings' names, as TOML would have them.
-        :param shared: weaker sources.
+        :param stronger: what wins over it.
+        :param weaker: what it wins over.
         :param base: the directory that file names start from; the current one by default.
         :param again: whether it was read before, and listens.
         :raises twisted.python.usage.UsageError: for a setting that there is not, or a value
@@ -385,7 +409,8 @@ class ServerOptions(SettingOptions):
         options._base = base or Path.cwd()
         options._again = again
         table = settings if isinstance(settings, Table) else Table.plain(settings, "settings")
-        options.use([from_table(options.file_settings(), table, options._base), *shared])
+        own = from_table(options.file_settings(), table, options._base)
+        options.use([stronger or {}, own, weaker or {}])
         options.postOptions()
         return options
 
@@ -398,7 +423,7 @@ def exit_with(service_name: str, message: str) -> NoReturn:
 
 def program_name(service_name: str) -> str:
     """What a service is called in messages."""
-    return f"netsuite-{service_name}" if service_name else "netsuite"
+    return f"netsuite-{service_name}"
 
 
 def twistd_options(options: usage.Options) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import Enum
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,9 @@ def _one(setting: Setting, value: object, base: Path, place: str) -> Any:
 
 def _number_text(value: Any) -> str:
     """A number as a person writes it, without an exponent."""
-    return format(Decimal(repr(value)), "f") if isinstance(value, float) else str(value)
+    if isinstance(value, float) and isfinite(value):
+        return format(Decimal(repr(value)), "f")
+    return str(value)
 
 
 def _type_mistake(setting: Setting, value: object) -> str:
@@ -180,6 +183,8 @@ def _shown(value: object) -> str:
 
 def explain(error: ConfigError, given: Mapping[str, Given]) -> usage.UsageError:
     """The same error, with the variable or the line that the value came from."""
+    if isinstance(error, PlacedError):
+        return error
     elsewhere = {
         name: each
         for name, each in given.items()

@@ -56,6 +56,11 @@ class Table:
         """What is wrong with a value, and where it is."""
         return PlacedError(f"{self.place(*path)}: {message}")
 
+    def without(self, *keys: str) -> "Table":
+        """The same one, but for some of its keys."""
+        kept = {key: value for key, value in self.values.items() if key not in keys}
+        return Table(kept, self._place)
+
     def table(self, key: str) -> "Table":
         """The table under a key; an empty one if there is none.
 

@@ -5,38 +5,29 @@ Besides the services it has tools, which run to their end and know nothing of Tw
 
 import sys
 from collections.abc import Callable, Sequence
-from operator import attrgetter
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from twisted.application.service import IServiceMaker
-from twisted.plugin import getPlugins
 from twisted.scripts.twistd import run
 
 from netsuite._version import __version__
 from netsuite.ip import cli as ip_cli
+from netsuite.service._rooms import PREFIX, services
 
 #: Tools by name, with what ``--help`` says of them.
 TOOLS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "ip": (ip_cli.main, "Sums with addresses and networks; searches logs for them"),
 }
 
-_PREFIX = "netsuite-"
+#: Several services in one process, with what ``--help`` says of it.
+SUITE = ("run", "Several services in one process, from a TOML file (--config)")
+
 _EXIT_USAGE = 2
-
-
-def services() -> dict[str, Any]:
-    """The installed netsuite services by short name, as service makers."""
-    makers = sorted(getPlugins(IServiceMaker), key=attrgetter("tapname"))
-    return {
-        maker.tapname.removeprefix(_PREFIX): maker
-        for maker in makers
-        if maker.tapname.startswith(_PREFIX)
-    }
 
 
 def help_text() -> str:
     """What ``netsuite --help`` shows."""
-    found = services()
+    found = {name: maker.description for name, maker in services().items()}
+    found[SUITE[0]] = SUITE[1]
     width = max(map(len, [*found, *TOOLS]))
     lines = [
         "Usage: netsuite SERVICE [options]",
@@ -45,7 +36,7 @@ def help_text() -> str:
         "Runs a network service in the foreground until it is told to stop (Ctrl-C), or a tool.",
         "",
         "Services:",
-        *(f"  {name:{width}}  {maker.description}" for name, maker in found.items()),
+        *(f"  {name:{width}}  {description}" for name, description in found.items()),
         "",
         "Tools:",
         *(f"  {name:{width}}  {description}" for name, (_, description) in TOOLS.items()),
@@ -55,7 +46,7 @@ def help_text() -> str:
         "  --version  show the version and exit",
         "",
         "netsuite SERVICE --help shows a service's options, netsuite TOOL --help a tool's.",
-        f"As a daemon: twistd {_PREFIX}SERVICE [options], see twistd --help.",
+        f"As a daemon: twistd {PREFIX}SERVICE [options], see twistd --help.",
         "",
     ]
     return "\n".join(lines)
@@ -70,7 +61,8 @@ def twistd_arguments(arguments: Sequence[str]) -> list[str]:
     :param arguments: what came after ``netsuite``; the first one names a service.
     """
     service, *options = arguments
-    return ["netsuite", "--nodaemon", "--pidfile=", _PREFIX + service, *options]
+    plugin = "netsuite" if service == SUITE[0] else PREFIX + service
+    return ["netsuite", "--nodaemon", "--pidfile=", plugin, *options]
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -88,8 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if given[0] in TOOLS:
         tool, _ = TOOLS[given[0]]
         raise SystemExit(tool(given[1:]))
-    if given[0] not in services():
-        expected = ", ".join([*services(), *TOOLS])
+    if given[0] not in {*services(), SUITE[0]}:
+        expected = ", ".join([*services(), SUITE[0], *TOOLS])
         sys.stderr.write(
             f"netsuite: {given[0]!r} is no service and no tool: expected one of {expected}\n"
         )

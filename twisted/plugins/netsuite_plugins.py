@@ -11,3 +11,10 @@ netsuite_echo = ServiceMaker(
     "Echo and its siblings: discard, chargen, quote, daytime and time (RFC 862-868)",
     "netsuite-echo",
 )
+
+netsuite_suite = ServiceMaker(
+    "netsuite suite",
+    "netsuite.service.suite",
+    "Several netsuite services in one process, from a TOML file",
+    "netsuite",
+)

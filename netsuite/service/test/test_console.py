@@ -38,7 +38,7 @@ class ConsoleTests(SynchronousTestCase):
         status, _, errors = self.run_it("ecko")
         self.assertEqual(status, 2)
         self.assertEqual(
-            errors, "netsuite: 'ecko' is no service and no tool: expected one of echo, ip\n"
+            errors, "netsuite: 'ecko' is no service and no tool: expected one of echo, run, ip\n"
         )
 
     def test_a_service_is_twistd_in_the_foreground(self) -> None:
