@@ -26,7 +26,7 @@ def main() -> None:
         chromium(*SIZE) as browser,
     ):
         browser.get(f"http://localhost:{port}/")
-        wait_for(lambda: browser.find_element(By.ID, "uptime").text != "\u2013", "numbers")
+        wait_for(lambda: "B/s" in browser.find_element(By.ID, "listeners").text, "rates")
         picture: bytes = browser.get_screenshot_as_png()
     if len(picture) > MAX_BYTES:
         sys.exit(f"the picture has {len(picture)} bytes: expected up to {MAX_BYTES}")

@@ -7,6 +7,7 @@ import * as format from "./format.js";
 import { Series, added, quantiles, rates, sampleOf, samplesOf, values } from "./series.js";
 
 const PERIOD = 1000;
+const NOTHING = "–";
 const DAY = 86400;
 /** Days before its end that a certificate is worth a warning. */
 const SOON = 21;
@@ -80,10 +81,10 @@ function showHead() {
   $("drain").disabled = stats.draining;
 }
 
-/** How much a number of a listener, or of all, grew a second of late. */
+/** How much a number of a listener grew a second of late; null before that can be told. */
 function recentRate(value) {
   const [first, last] = [recent[0], recent.at(-1)];
-  if (!first || first === last) return 0;
+  if (first === last) return null;
   return Math.max(0, value(last) - value(first)) / (last.now - first.now);
 }
 
@@ -143,8 +144,9 @@ function reasons(counts, kind) {
 }
 
 /** A total, and how fast it grows. */
-function growing(cell, text, rate) {
-  cell.replaceChildren(element("span", {}, text), element("small", { class: "muted" }, rate));
+function growing(cell, total, write, rate, writeRate) {
+  const grows = rate === null ? NOTHING : writeRate(rate);
+  cell.replaceChildren(write(total), element("small", { class: "muted" }, grows));
 }
 
 function fillListener(row, listener) {
@@ -152,13 +154,14 @@ function fillListener(row, listener) {
   const find = (each) => each.listeners.find((other) => other.name === listener.name);
   const rateOf = (name) => recentRate((each) => find(each)?.[name] ?? 0);
   const where = listener.addresses.map((each) => element("code", {}, each));
-  cells[1].replaceChildren(...(where.length ? where : ["–"]));
-  cells[2].textContent = format.count(listener.active);
-  growing(cells[3], format.count(listener.accepted), format.rate(rateOf("accepted")));
+  cells[1].replaceChildren(...(where.length ? where : [NOTHING]));
+  const { count, rate, bytes, throughput } = format;
+  cells[2].textContent = count(listener.active);
+  growing(cells[3], listener.accepted, count, rateOf("accepted"), rate);
   cells[4].replaceChildren(...reasons(listener.refused, "red"));
   cells[5].replaceChildren(...reasons(listener.cut, "amber"));
-  growing(cells[6], format.bytes(listener.bytes_received), format.throughput(rateOf("bytes_received")));
-  growing(cells[7], format.bytes(listener.bytes_sent), format.throughput(rateOf("bytes_sent")));
+  growing(cells[6], listener.bytes_received, bytes, rateOf("bytes_received"), throughput);
+  growing(cells[7], listener.bytes_sent, bytes, rateOf("bytes_sent"), throughput);
 }
 
 function showListeners() {
