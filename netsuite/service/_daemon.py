@@ -47,6 +47,7 @@ class _Part:
     listener: Listener
     description: str
     service: DrainingService
+    tls: bool
 
 
 class Daemon(MultiService):
@@ -137,7 +138,8 @@ class Daemon(MultiService):
         )
         self._totals[name].watch(service.gate)
         service.setServiceParent(self)
-        return _Part(listener, description, service)
+        tls = has_tls or self._rules.tls is not None
+        return _Part(listener, description, service, tls)
 
     # In several processes.
 
@@ -205,7 +207,7 @@ class Daemon(MultiService):
     def listening(self) -> tuple[Listening, ...]:
         """Where it takes connections: in the order given, IPv4 before IPv6."""
         return tuple(
-            Listening(part.listener.name, part.description, port.getHost())
+            Listening(part.listener.name, part.description, port.getHost(), part.tls)
             for part in self._parts
             if part.service.port is not None
             for port in listening_ports(part.service.port)
@@ -465,6 +467,10 @@ class Daemon(MultiService):
             self._announce_one(name, port.getHost())
         if self._admin is not None:
             self._admin.announce()
+        self.announced()
+
+    def announced(self) -> None:
+        """It has said where it listens: a subclass may say how to try it."""
 
     def _announce_one(self, name: str, host: IAddress) -> None:
         self._log.info(

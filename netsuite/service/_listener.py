@@ -30,8 +30,10 @@ class Listening:
 
     :ivar name: the listener's.
     :ivar endpoint: the endpoint string that it comes from.
+    :ivar tls: whether it speaks TLS.
     """
 
     name: str
     endpoint: str
     address: IAddress
+    tls: bool = False

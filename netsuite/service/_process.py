@@ -23,6 +23,7 @@ from netsuite.service._config import DaemonConfig, WorkerSockets
 from netsuite.service._errors import ConfigError, StartError
 from netsuite.service._heap import keep_spare_memory
 from netsuite.service._log_destination import LogDestination, log_to, terminal_is_gone
+from netsuite.service._notify import Notifier, NotifyService, Supervision
 from netsuite.service._options import ServerOptions, exit_with, twistd_options
 from netsuite.service._worker import WorkerLink, take_place
 from netsuite.service._worker_link import WorkerPlace
@@ -50,7 +51,12 @@ def process_service(
         log = log_to(config, twistd, reactor)
         daemon = build()
         service = ProcessService(
-            options.service_name, daemon, log, reactor, reload=getattr(options, "reload", None)
+            options.service_name,
+            daemon,
+            log,
+            reactor,
+            options=options,
+            notify=NotifyService(_notifier(), reactor),
         )
         if place is not None:
             log.quiet()
@@ -90,16 +96,22 @@ def _pool(
     return pool
 
 
+def _notifier() -> Notifier:
+    """Who tells systemd.
+
+    :raises ConfigError: for what systemd never puts into the environment.
+    """
+    try:
+        return Notifier.from_environment(os.environ)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
 def raise_descriptor_limit() -> None:
     """Have as many file descriptors as the system lets this process have."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-class _Quiet:
-    def __getattr__(self, name: str) -> Any:
-        return lambda *args: None
 
 
 class ProcessService(Service):
@@ -109,8 +121,8 @@ class ProcessService(Service):
     one, or connections that had to be cut, make it end by that signal, as a program that
     knows no drain would. SIGHUP opens log files again and reads the configuration anew.
 
-    :param reload: reads the configuration anew, for :meth:`Daemon.prepare
-        <netsuite.service.Daemon.prepare>`; None where there is nothing to read.
+    :param options: read the configuration anew; None where there is nothing to read.
+    :param notify: tells systemd.
     :ivar pool: the workers, where it is their supervisor.
     :ivar link: to the supervisor, where it is a worker.
     """
@@ -124,17 +136,17 @@ class ProcessService(Service):
         log: LogDestination,
         reactor: Any,
         *,
-        reload: Callable[[], Any] | None = None,
-        notifier: Any = None,
+        options: ServerOptions | None = None,
+        notify: NotifyService | None = None,
     ) -> None:
         self._service_name = name
         self._daemon = daemon
         self.destination = log
         self._reactor = reactor
-        self._reload = reload
+        self._options = options
         self._signal: int | None = None
         self._stopping = False
-        self._notify = notifier or _Quiet()
+        self._notify = notify or NotifyService(Notifier(Supervision()), reactor)
         self.pool: WorkerPool | None = None
         self.link: WorkerLink | None = None
         self.worker_sockets: WorkerSockets = "shared"
@@ -216,11 +228,10 @@ class ProcessService(Service):
         """Drain; fires when nothing is left."""
         super().stopService()
         self._stopping = True
-        self._notify.stopping()
+        self._notify.stopping(self._drain_timeout)
         stopping = [self._daemon.stopService()]
         if self.pool is not None:
-            timeout = max(each.drain_timeout for each in self._daemon.daemons)
-            stopping.append(self.pool.stop(timeout))
+            stopping.append(self.pool.stop(self._drain_timeout))
         return DeferredList(stopping, consumeErrors=True).addCallback(self._drained)
 
     def _drained(self, result: object) -> Deferred[None] | None:
@@ -247,6 +258,10 @@ class ProcessService(Service):
         self._daemon.abort()
         if self.pool is not None:
             self.pool.abort()
+
+    @property
+    def _drain_timeout(self) -> float:
+        return max((float(each.drain_timeout) for each in self._daemon.daemons), default=0.0)
 
     @property
     def _active(self) -> int:
@@ -303,10 +318,10 @@ class ProcessService(Service):
         :raises ConfigError: if it cannot be gone by; nothing but the log files has changed.
         """
         self.reopen_logs()
-        if self._reload is None:
+        if self._options is None:
             return
         try:
-            config = self._reload()
+            config = self._options.reload()
         except (ConfigError, UsageError) as error:
             for each in self._daemon.daemons:
                 each.reload_failed()
@@ -314,6 +329,9 @@ class ProcessService(Service):
         self._daemon.prepare(config)()
         self.destination.set_level(self._daemon.daemons[0].log_level)
         self._log.info("reloaded")
+        if self._options.needs_restart:
+            names = ", ".join(self._options.needs_restart)
+            self._log.warn("needs a restart to change: {names}", names=names)
         if self.pool is not None:
             self.pool.tell("reload").addCallback(self._workers_reloaded)
 

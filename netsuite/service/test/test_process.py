@@ -32,6 +32,7 @@ class FakeDaemon:
         self.started: list[str] = []
         self.stopped: Deferred[None] = Deferred()
         self.on_drain: Any = None
+        self.drain_timeout = 10.0
         self.daemons = (self,)
         self.error: Exception | None = None
 
