@@ -159,7 +159,7 @@ def serve(options: argparse.Namespace, reactor: Any) -> None:
     traffic.stats.service = options.name
     source = FakeSource()
     source.current = traffic.stats
-    site = build_admin_site(source, options.token, clock, time.monotonic)  # type: ignore[arg-type]  # enough of a clock
+    site = build_admin_site(source, options.token, clock, time.monotonic, now=clock.seconds)  # type: ignore[arg-type]  # enough of a clock
     site.doStart()
     while clock.seconds() < time.time() - STEP:
         clock.past.advance(STEP)

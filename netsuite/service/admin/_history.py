@@ -63,13 +63,17 @@ class StatsReader:
 
 
 class History:
-    """The last samples of a service, taken one a second while it runs."""
+    """The last samples of a service, taken one a second while it runs.
+
+    :param now: seconds since 1970-01-01 00:00 UTC.
+    """
 
     _log = Logger()
 
-    def __init__(self, reader: StatsReader, clock: IReactorTime) -> None:
+    def __init__(self, reader: StatsReader, clock: IReactorTime, now: Callable[[], float]) -> None:
         self._reader = reader
         self._clock = clock
+        self._now = now
         self._timer: IDelayedCall | None = None
         self._running = False
         self._samples: deque[Sample] = deque(maxlen=MAX_SAMPLES)
@@ -96,7 +100,7 @@ class History:
         self._reader.read().addCallbacks(self._keep, self._failed).addBoth(self._next)
 
     def _keep(self, stats: ServiceStats) -> None:
-        self._samples.append(sample(stats, self._clock.seconds()))
+        self._samples.append(sample(stats, self._now()))
 
     def _failed(self, failure: Failure) -> None:
         self._log.debug("admin: no sample: {reason}", reason=failure.getErrorMessage())

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
 from twisted.web.http import HTTPChannel, Request, datetimeToString
 from zope.interface import implementer
 
@@ -185,6 +185,13 @@ class AdminChannel(HTTPChannel):
 
     def readConnectionLost(self) -> None:
         """Finish the answer that is being made, if there is one, and close."""
+        self._finish()
+
+    def drain(self, clock: IReactorTime, grace: float) -> None:
+        """Likewise; see :class:`netsuite.net.Drainable`."""
+        self._finish()
+
+    def _finish(self) -> None:
         self.persistent = False
         if not any(request.received for request in self.requests):
             self.loseConnection()

@@ -1,6 +1,7 @@
 """The admin site: which path answers what."""
 
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
 from http import HTTPStatus
@@ -52,16 +53,19 @@ def build_admin_site(
     clock: IReactorTime,
     monotonic: Callable[[], float],
     allowed_hosts: Iterable[str] = (),
+    now: Callable[[], float] = time.time,
 ) -> "AdminSite":
     """The factory that serves metrics, health and the dashboard.
 
     :param token: what changes need; see :func:`make_token` and :func:`read_token`.
-    :param clock: usually the reactor.
+    :param clock: usually the reactor; calls later, whatever its seconds are.
     :param monotonic: a clock that never jumps, such as :func:`time.monotonic`.
     :param allowed_hosts: names that it may be called by, besides addresses and
         ``localhost``: the machine's own, for one.
+    :param now: seconds since 1970-01-01 00:00 UTC.
     """
-    return AdminSite(source, TokenGuard(token, monotonic), clock, HostCheck(allowed_hosts))
+    guard, hosts = TokenGuard(token, monotonic), HostCheck(allowed_hosts)
+    return AdminSite(source, guard, clock, hosts, now)
 
 
 class AdminSite(HTTPFactory):
@@ -72,15 +76,20 @@ class AdminSite(HTTPFactory):
     _log = Logger()
 
     def __init__(
-        self, source: AdminSource, guard: TokenGuard, clock: IReactorTime, hosts: HostCheck
+        self,
+        source: AdminSource,
+        guard: TokenGuard,
+        clock: IReactorTime,
+        hosts: HostCheck,
+        now: Callable[[], float],
     ) -> None:
         super().__init__(timeout=REQUEST_TIMEOUT, reactor=clock)
         self._source = source
         self._guard = guard
-        self._clock = clock
         self._hosts = hosts
+        self._now = now
         self._reader = StatsReader(source.stats, clock)
-        self._history = History(self._reader, clock)
+        self._history = History(self._reader, clock, now)
         self._files = _read_files()
         self._gets: dict[str, _Get] = {
             "/healthz": self._healthz,
@@ -193,7 +202,7 @@ class AdminSite(HTTPFactory):
         soonest = sorted(stats.banned.items(), key=lambda each: (each[1] or inf, each[0]))
         return json_answer(
             {
-                "now": self._clock.seconds(),
+                "now": round(self._now(), 3),
                 "ready": self._source.ready,
                 **asdict(stats),
                 "banned": dict(soonest[:MAX_BANS]),

@@ -92,10 +92,10 @@ class Client:
 
     def __init__(self, allowed_hosts: tuple[str, ...] = ()) -> None:
         self.clock = Clock()
-        self.clock.advance(START)
         self.source = FakeSource()
+        clock = self.clock
         self.site = build_admin_site(
-            self.source, TOKEN, self.clock, self.clock.seconds, allowed_hosts
+            self.source, TOKEN, clock, clock.seconds, allowed_hosts, lambda: START + clock.seconds()
         )
         self.peer: IAddress = IPv4Address("TCP", "192.0.2.1", 5000)
         self.host: IAddress = IPv4Address("TCP", "127.0.0.1", 9100)

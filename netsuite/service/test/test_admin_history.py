@@ -71,7 +71,8 @@ class HistoryTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.source = FakeSource()
-        self.history = History(StatsReader(self.source.stats, self.clock), self.clock)
+        reader = StatsReader(self.source.stats, self.clock)
+        self.history = History(reader, self.clock, self.clock.seconds)
 
     def test_one_a_second(self) -> None:
         self.history.start()

@@ -1,6 +1,7 @@
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from netsuite.net import Drainable
 from netsuite.service.admin._http import (
     MAX_BODY,
     MAX_HEAD,
@@ -145,6 +146,31 @@ class TimeTests(SynchronousTestCase):
         self.connection.send(HEAD)
         self.connection.lose()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class DrainTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.client = Client()
+
+    def drain(self, connection: Connection) -> None:
+        self.assertIsInstance(connection.channel, Drainable)
+        connection.channel.drain(self.client.clock, 1.0)
+
+    def test_silent_ones_close_at_once(self) -> None:
+        for data in (b"", HEAD, HEAD + b"\r\n"):
+            connection = self.client.connect()
+            connection.send(data)
+            self.drain(connection)
+            self.assertTrue(connection.transport.disconnecting)
+
+    def test_an_answer_is_finished(self) -> None:
+        self.client.source.pending = Deferred()
+        connection = self.client.request("GET", "/api/stats")
+        self.drain(connection)
+        self.assertFalse(connection.transport.disconnecting)
+        self.client.source.pending.callback(self.client.source.current)
+        self.assertEqual(len(connection.replies()), 1)
+        self.assertTrue(connection.transport.disconnecting)
 
 
 class HalfCloseTests(SynchronousTestCase):
