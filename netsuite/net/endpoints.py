@@ -14,11 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import quoteStringArgument, serverFromString
 from twisted.internet.interfaces import (
-    IAddress,
     IListeningPort,
     IProtocolFactory,
     IStreamServerEndpoint,
@@ -28,6 +26,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from netsuite.ip import IPSet
+from netsuite.net._addresses import address_text
 from netsuite.net._dual_stack import (
     BACKLOG,
     DualStackServerEndpoint,
@@ -258,19 +257,6 @@ class ServerReactor:
         return self.listenTCP(
             port, TLSFactory(contextFactory, False, factory, self._reactor), backlog, interface
         )
-
-
-def address_text(address: IAddress) -> str:
-    """An address as people write it: ``192.0.2.1:7``, ``[2001:db8::1]:7``, ``unix:/path``."""
-    match address:
-        case IPv4Address():
-            return f"{address.host}:{address.port}"
-        case IPv6Address():
-            return f"[{address.host}]:{address.port}"
-        case UNIXAddress():
-            return f"unix:{os.fsdecode(address.name or b'')}"
-        case _:
-            return str(address)
 
 
 __all__ = [

@@ -2,34 +2,23 @@
 
 from collections.abc import Callable
 from functools import partial
-from ipaddress import IPv6Address, ip_address
 from itertools import count
 from typing import Any, Protocol
 
-from twisted.internet.address import IPv4Address as TCP4Address
-from twisted.internet.address import IPv6Address as TCP6Address
 from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IReactorTime
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
-from netsuite.ip import IPAddress, IPNetwork, IPSet
+from netsuite.ip import IPNetwork, IPSet
 from netsuite.net import Expirable, Refusing, StreamTransport
+from netsuite.net._addresses import host_of
 from netsuite.net.metered import Metered
 from netsuite.net.proxy import ProxyProtocol
 from netsuite.service._admission import Admission, Refusal
 from netsuite.service._refusal import MOST_SPOKEN_TO, RefusalProtocol
 
 _numbers = count(1)
-
-
-def ip_of(address: IAddress) -> IPAddress | None:
-    """A peer's IP address, an IPv4-mapped one as IPv4; None for other kinds of peers."""
-    if not isinstance(address, TCP4Address | TCP6Address):
-        return None
-    found = ip_address(address.host.partition("%")[0])
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return mapped or found
 
 
 class Connection:
@@ -231,7 +220,7 @@ class Gate:
     def _let_in(self, connection: Connection) -> IProtocol | None:
         """What serves a client whose address is known, or speaks to one that is refused."""
         peer = connection.peer
-        address = ip_of(peer)
+        address = host_of(peer)
         if self._admission is not None:
             refusal = self._admission.refusal(address)
             if refusal is not None:
@@ -246,7 +235,7 @@ class Gate:
 
     def _ask_proxy(self, connection: Connection, proxies: IPSet) -> IProtocol | None:
         proxy = connection.peer
-        address = ip_of(proxy)
+        address = host_of(proxy)
         if address is not None and address not in proxies:
             self._refuse(proxy, Refusal.PROXY_SOURCE)
             return None

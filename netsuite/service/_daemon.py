@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from netsuite._version import __version__
 from netsuite.ip import parse_network
+from netsuite.net._addresses import host_of
 from netsuite.net.datagram import UnicastPort, listen_datagram
 from netsuite.net.endpoints import (
     EndpointError,
@@ -28,7 +29,6 @@ from netsuite.service._admission import Admission
 from netsuite.service._certificates import DaemonCertificates
 from netsuite.service._clock import SteadyClock
 from netsuite.service._config import DaemonConfig, WorkerSockets
-from netsuite.service._connections import ip_of
 from netsuite.service._drain import DrainingService
 from netsuite.service._errors import ConfigError, StartError, reason_of
 from netsuite.service._lag import LagProbe
@@ -407,7 +407,7 @@ class Daemon(MultiService):
             self._pool.ban(self._place, str(banned), seconds)
         for part in self._parts:
             for connection in list(part.service.gate.connections):
-                address = ip_of(connection.peer)
+                address = host_of(connection.peer)
                 if address is not None and address in banned:
                     connection.cut("ban")
 
