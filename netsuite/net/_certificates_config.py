@@ -28,7 +28,7 @@ class TLSConfig:
     :ivar client_ca: clients show a certificate that one of those in this file has issued.
         With revocation lists in it, the certificate must not be on its issuer's list.
     :ivar client: whether a client may also show none.
-    :raises CertificateError: for what cannot work; files are read by others, and later.
+    :raises CertificateError: for what cannot work. No file is opened.
     """
 
     cert: Path | None = None

@@ -103,6 +103,11 @@ class Authority:
         """Its own certificate."""
         return self.certificate.public_bytes(Encoding.PEM)
 
+    @property
+    def up_to_the_root(self) -> bytes:
+        """Its certificate and those between it and the root; nothing for a root."""
+        return self.pem + self.parent.up_to_the_root if self.parent else b""
+
     def issue(
         self,
         names: Iterable[str] = (),
@@ -140,8 +145,7 @@ class Authority:
         )
         if alternatives:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), False)
-        between = self.pem if self.parent else b""
-        return Issued(builder.sign(self.key, hashes.SHA256()), key, between)
+        return Issued(builder.sign(self.key, hashes.SHA256()), key, self.up_to_the_root)
 
     def revoke(self, *serials: int, due: timedelta = DAY) -> bytes:
         """Its list of certificates that are not to be trusted any more, in PEM.

@@ -11,7 +11,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from netsuite.net._certificates_contexts import LOGGED_NAME
+from netsuite.net._certificates_contexts import CHAIN_DEPTH, LOGGED_NAME
 from netsuite.net._certificates_names import NameIndex, names_in
 from netsuite.net.certificates import CertificateError, TLSConfig, peer_certificate
 from netsuite.net.test.authority import DAY, Authority
@@ -295,6 +295,16 @@ class ClientCertificateTests(CertificatesCase):
         mine = between.issue(client=True)
         connection = self.shake_hands(mine.write(self.directory / "mine"))
         self.assertEqual(connection.recorder.shown, mine.certificate)
+
+    def test_as_many_authorities_between_as_may_be(self) -> None:
+        between = AUTHORITY
+        for depth in range(CHAIN_DEPTH):
+            between = Authority(f"Between {depth}", between)
+        mine = between.issue(client=True)
+        connection = self.shake_hands(mine.write(self.directory / "mine"))
+        self.assertEqual(connection.recorder.shown, mine.certificate)
+        mine = Authority("One more", between).issue(client=True)
+        self.refused(mine.write(self.directory / "mine"), "UNKNOWN_CA")
 
     def test_each_in_the_file_is_trusted_whoever_issued_it(self) -> None:
         between = Authority("Between", AUTHORITY)
