@@ -90,6 +90,7 @@ def client_context(
 ) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(authority))
     context.maximum_version = version
+    context.verify_flags |= ssl.VERIFY_X509_STRICT  # the default since Python 3.13
     return context
 
 
