@@ -106,6 +106,12 @@ class AdminSite(HTTPFactory):
             "/api/unban": self._unban,
         }
 
+    @property
+    def paths(self) -> set[tuple[str, str]]:
+        """What can be asked: each path with its method."""
+        gets = {(path, "GET") for path in self._gets}
+        return gets | {(path, "POST") for path in self._posts}
+
     def startFactory(self) -> None:
         """Begin to sample."""
         self._history.start()
