@@ -9,7 +9,7 @@ from twisted.application.service import Application, IServiceCollection
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import ILogObserver, Logger, globalLogPublisher
+from twisted.logger import ILogObserver, Logger, formatEvent, globalLogPublisher
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -33,6 +33,9 @@ class FakeDaemon:
         self.stopped: Deferred[None] = Deferred()
         self.on_drain: Any = None
         self.drain_timeout = 10.0
+        self.log_level = "info"
+        self.prepared: list[Any] = []
+        self.committed = self.failed = self.reopened = 0
         self.daemons = (self,)
         self.error: Exception | None = None
 
@@ -49,6 +52,19 @@ class FakeDaemon:
 
     def abort(self) -> None:
         self.aborted += self.active
+
+    def prepare(self, config: Any) -> Any:
+        self.prepared.append(config)
+        return self.commit
+
+    def commit(self) -> None:
+        self.committed += 1
+
+    def reload_failed(self) -> None:
+        self.failed += 1
+
+    def reopen_logs(self) -> None:
+        self.reopened += 1
 
 
 class Reactor(MemoryReactorClock):
@@ -170,6 +186,85 @@ class ProcessServiceTests(SynchronousTestCase):
         service.setServiceParent(application)
         self.assertIs(ILogObserver(application), destination.observer)
         self.assertEqual(list(IServiceCollection(application)), [service])
+
+
+class FakeOptions:
+    """What reads the configuration anew."""
+
+    needs_restart: tuple[str, ...] = ()
+    error: Exception | None = None
+
+    def reload(self) -> str:
+        if self.error is not None:
+            raise self.error
+        return "a new configuration"
+
+
+class ReloadTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.handlers: dict[int, Any] = {}
+        self.patch(signal, "signal", self.handlers.__setitem__)
+        self.events: list[Any] = []
+        observer: Any = self.events.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.daemon = FakeDaemon()
+        self.options = FakeOptions()
+        self.sent: list[str] = []
+        notify: Any = mock.Mock()
+        notify.ready = lambda status: self.sent.append(f"ready {status}")
+        notify.reloading = lambda: self.sent.append("reloading")
+        reactor = Reactor()
+        self.service = ProcessService(
+            "test",
+            self.daemon,
+            LogDestination(),
+            reactor,
+            options=self.options,  # type: ignore[arg-type]  # enough of them
+            notify=notify,
+        )
+        self.service.privilegedStartService()
+        self.service.startService()
+
+    def hang_up(self) -> None:
+        self.handlers[signal.SIGHUP](signal.SIGHUP, None)
+
+    def messages(self) -> list[str]:
+        return [formatEvent(each) or "" for each in self.events]
+
+    def test_sighup_reloads_and_opens_logs_again(self) -> None:
+        self.hang_up()
+        self.assertEqual(self.daemon.prepared, ["a new configuration"])
+        self.assertEqual((self.daemon.committed, self.daemon.reopened), (1, 1))
+        self.assertIn("reloaded", self.messages())
+        self.assertEqual(self.sent, ["reloading", "ready test: serving"])
+
+    def test_what_needs_a_restart_is_named(self) -> None:
+        self.options.needs_restart = ("listen", "workers")
+        self.hang_up()
+        self.assertIn("needs a restart to change: listen, workers", self.messages())
+
+    def test_a_bad_file_changes_nothing_and_is_named(self) -> None:
+        self.options.error = ConfigError("x.toml, line 3: rate: 'fast' is not a number")
+        self.hang_up()
+        self.assertEqual((self.daemon.prepared, self.daemon.failed), ([], 1))
+        self.assertIn(
+            "not reloaded: x.toml, line 3: rate: 'fast' is not a number; nothing has changed",
+            self.messages(),
+        )
+        self.assertIn("not reloaded", self.sent[-1])
+        self.assertEqual(self.daemon.reopened, 1, "logs are another matter")
+
+    def test_not_while_it_ends(self) -> None:
+        self.handlers[signal.SIGTERM](signal.SIGTERM, None)
+        self.hang_up()
+        self.assertEqual(self.daemon.prepared, [])
+
+    def test_a_terminal_that_is_gone_ends_it(self) -> None:
+        self.patch(_process, "terminal_is_gone", lambda: True)
+        self.hang_up()
+        self.assertEqual(self.daemon.prepared, [])
+        self.assertIn("SIGHUP: stopping; a second signal ends at once", self.messages())
 
 
 class Options(ServerOptions):
