@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from netsuite.service._config import DaemonConfig
 from netsuite.service._errors import ConfigError
 from netsuite.service._listen import LISTENING_NAMES
 from netsuite.service._options import ServerOptions, SettingOptions, program_name
-from netsuite.service._settings import CONFIG, Setting
+from netsuite.service._settings import CONFIG, VARIABLE_PREFIX, Setting
 from netsuite.service._sources import Given, Source
 from netsuite.service._suite import Suite, SuiteConfig
 
@@ -72,7 +73,7 @@ def check_report(options: ServerOptions) -> str:
     :raises ConfigError: if it is not.
     """
     check_service(options)
-    return _report([*_served(options), *_admin(options)])
+    return _report(options, [*_served(options), *_admin(options)])
 
 
 def suite_report(config: SuiteConfig, options: SettingOptions) -> str:
@@ -85,11 +86,21 @@ def suite_report(config: SuiteConfig, options: SettingOptions) -> str:
         check_service(member.options)
     Suite(replace(config, members=()), MemoryReactorClock())  # for the admin site
     parts = [f"{each.name}: {', '.join(_served(each.options))}" for each in config.members]
-    return _report([*parts, *_admin(options)])
+    return _report(options, [*parts, *_admin(options)])
 
 
-def _report(parts: Iterable[str]) -> str:
-    return f"configuration ok: {'; '.join(parts)}\n"
+def _report(options: SettingOptions, parts: Iterable[str]) -> str:
+    lines = [f"configuration ok: {'; '.join(parts)}", *_odd_variables(options)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _odd_variables(options: SettingOptions) -> Iterator[str]:
+    """Notes on variables that look like a setting, and are none."""
+    known = [setting.variable for setting in options.all_settings()]
+    for name in sorted(options.environ):
+        if name.startswith(VARIABLE_PREFIX) and name not in known:
+            for close in get_close_matches(name, known, 1, 0.85):
+                yield f"note: {name} is no setting: did you mean {close}?"
 
 
 def _served(options: ServerOptions) -> list[str]:

@@ -69,7 +69,8 @@ class SettingOptions(usage.Options):
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         super().__init__()
-        self._environ = dict(os.environ if environ is None else environ)
+        #: The variables of the environment that it was made in.
+        self.environ = dict(os.environ if environ is None else environ)
         #: The directory that file names start from; ``twistd`` may change its own later.
         self._base = Path.cwd()
         #: As they were typed.
@@ -172,7 +173,7 @@ class SettingOptions(usage.Options):
 
         :raises ConfigError: for a value that cannot be, with where it was found.
         """
-        layers: list[Layer] = [from_environment(self.all_settings(), self._environ, self._base)]
+        layers: list[Layer] = [from_environment(self.all_settings(), self.environ, self._base)]
         path = merge([CONFIG], [self._flags, *layers])[CONFIG.name].value
         if path is not None:
             layers.append(self.read_file(path))
@@ -232,7 +233,7 @@ class SettingOptions(usage.Options):
         :raises ConfigError: if they do not say it right.
         """
         fresh = type(self)()
-        fresh._environ, fresh._base, fresh._again = self._environ, self._base, True
+        fresh.environ, fresh._base, fresh._again = self.environ, self._base, True
         try:
             fresh.parseOptions(self.arguments)
         except usage.UsageError as error:

@@ -107,11 +107,11 @@ def loads(text: str, name: str) -> Table:
     """The table that a TOML text is. See :func:`load`."""
     try:
         values = tomllib.loads(text)
+        lines = key_lines(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}, {_syntax_error(str(error), text)}") from None
     except RecursionError:
         raise ConfigError(f"{name}: expected fewer brackets inside brackets") from None
-    lines = key_lines(text)
     return Table(values, lambda path: f"{name}, line {_line(lines, path)}")
 
 

@@ -48,7 +48,7 @@ class Options(SettingOptions):
     def fill(self) -> None:
         """Read the file, and take flags and variables for all services."""
         above = {
-            **from_environment(self.all_settings(), self._environ, self._base),
+            **from_environment(self.all_settings(), self.environ, self._base),
             **self._flags,
         }
         if CONFIG.name not in above:
