@@ -1,6 +1,9 @@
 """Sockets: endpoints, TLS, datagrams, and what protocols promise to the daemon above them.
 
 * :mod:`netsuite.net.endpoints`: endpoint strings, dual-stack listening
+* :mod:`netsuite.net.metered`: transports that count their bytes and keep to rates
+* :mod:`netsuite.net.proxy`: the PROXY protocol
+* :mod:`netsuite.net.certificates`: TLS certificates by host name, reloaded while in use
 * :mod:`netsuite.net.tls`: TLS with half-close
 * :mod:`netsuite.net.datagram`: UDP that knows where a datagram was sent to
 """
