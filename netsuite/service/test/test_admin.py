@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.service._stats import ListenerStats
 from netsuite.service.admin._history import STATS_TIMEOUT
+from netsuite.service.admin._http import AdminRequest
 from netsuite.service.admin._site import MAX_BANS
 from netsuite.service.test.admin_client import START, TOKEN, Client, Reply, parse
 
@@ -161,6 +162,12 @@ class StatsTests(AdminTestCase):
         self.source.current.listeners = [ListenerStats(name="echo", addresses=[object()])]  # type: ignore[list-item]  # the bug
         self.assertRefused(self.client.get("/api/stats"), 500, "a bug: see the log")
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
+    def test_an_answer_that_cannot_be_sent(self) -> None:
+        self.patch(AdminRequest, "send", lambda *_: 1 / 0)
+        connection = self.client.request("GET", "/healthz")
+        self.assertTrue(connection.transport.disconnecting)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 
 class HistoryTests(AdminTestCase):
