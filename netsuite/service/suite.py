@@ -60,7 +60,10 @@ class Options(SettingOptions):
                 raise table.error("expected [daemon] or [[service]] before it", key)
         daemon = from_table(DAEMON_SETTINGS, table.table("daemon"), path.parent)
         self.use([above, daemon])
-        self._members = list(self._read(table, above, daemon, path.parent))
+        self.config = SuiteConfig(
+            daemon=self.daemon_config(),
+            members=tuple(self._read(table, above, daemon, path.parent)),
+        )
 
     def _read(self, table: Table, above: Layer, daemon: Layer, base: Path) -> Iterator[Member]:
         names: set[str] = set()
@@ -111,10 +114,6 @@ class Options(SettingOptions):
         return Member(
             name=name, kind=kind, options=options, build=build, daemon=options.daemon_config()
         )
-
-    def postOptions(self) -> None:
-        """Make :attr:`config` of what was read."""
-        self.config = SuiteConfig(daemon=self.daemon_config(), members=tuple(self._members))
 
     def checked(self) -> str:
         """What ``--check-config`` shows if all is well."""
