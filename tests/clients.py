@@ -44,6 +44,7 @@ class TLSExchange:
     """A TLS client that can say ``close_notify`` and go on reading (RFC 8446 section 6.1).
 
     :param progress: called each time that something has come back.
+    :param go_on: until it is set, no more than half of ``data`` is sent.
     :ivar received: all that came back.
     :ivar saw_close: whether the peer's ``close_notify`` came.
     """
@@ -57,6 +58,7 @@ class TLSExchange:
         fin: bool,
         version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
         progress: Callable[[], object] = lambda: None,
+        go_on: threading.Event | None = None,
     ) -> None:
         context = ssl.create_default_context()
         context.check_hostname = False
@@ -71,6 +73,8 @@ class TLSExchange:
         self._said_close = self._sent_fin = self._ended = False
         self._parts: list[bytes] = []
         self._progress = progress
+        self._go_on = go_on
+        self._half = len(data) // 2
         self.saw_close = False
         self._handshake()
         connection.setblocking(False)
@@ -99,15 +103,17 @@ class TLSExchange:
             self._sent_fin = True
             self._connection.shutdown(socket.SHUT_WR)
         writers = [self._connection] if self._to_send else []
-        readable, writable, _ = select.select([self._connection], writers, [], PATIENCE)
-        assert readable or writable, "neither direction moves"
+        halted = self._halted()
+        patience = 0.05 if halted else PATIENCE
+        readable, writable, _ = select.select([self._connection], writers, [], patience)
+        assert readable or writable or halted, "neither direction moves"
         if writable:
             self._to_send = self._to_send[self._connection.send(self._to_send) :]
         if readable:
             self._read()
 
     def _encrypt(self) -> None:
-        if self._to_send or self._outgoing.pending:
+        if self._to_send or self._outgoing.pending or self._halted():
             return
         if self._to_encrypt:
             self._tls.write(self._to_encrypt[:CHUNK])
@@ -118,6 +124,11 @@ class TLSExchange:
                 self._tls.unwrap()
             except ssl.SSLWantReadError:
                 return  # said, and not answered yet
+
+    def _halted(self) -> bool:
+        """Whether half is sent, and the rest has to wait."""
+        waits = self._go_on is not None and not self._go_on.is_set()
+        return waits and len(self._to_encrypt) <= self._half
 
     def _done_sending(self) -> bool:
         said = self._said_close or not self._close_notify

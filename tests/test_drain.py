@@ -126,12 +126,15 @@ class TLSTransfer(threading.Thread):
 
     def run(self) -> None:
         with socket.create_connection(("127.0.0.1", self._port), PATIENCE) as connection:
-            done = TLSExchange(connection, DATA, close_notify=True, fin=False, progress=self._halt)
+            done = TLSExchange(
+                connection,
+                DATA,
+                close_notify=True,
+                fin=False,
+                progress=self.begun.set,
+                go_on=self._go_on,
+            )
             self.received = done.received
-
-    def _halt(self) -> None:
-        self.begun.set()
-        self._go_on.wait(PATIENCE)
 
 
 def test_tls_connections_are_drained_too(tmp_path: Path, certificate: Path) -> None:
