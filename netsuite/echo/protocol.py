@@ -68,6 +68,10 @@ class CountingProtocol(Protocol):
     def writeConnectionLost(self) -> None:
         """Our sending direction is closed: nothing to do."""
 
+    def expire(self, reason: str) -> None:
+        """Time is up: deliver what was written, then close."""
+        self.readConnectionLost()
+
 
 class SinkProtocol(CountingProtocol):
     """A service that reads for as long as the peer sends."""
@@ -170,6 +174,10 @@ class ChargenProtocol(CountingProtocol):
         """The connection is gone; :meth:`connectionLost` follows."""
 
     def drain(self, clock: IReactorTime, grace: float) -> None:
+        """Close at the end of the block that is on its way."""
+        self.expire("drain")
+
+    def expire(self, reason: str) -> None:
         """Close at the end of the block that is on its way."""
         self.transport.unregisterProducer()
         self.transport.loseConnection()

@@ -108,6 +108,11 @@ class AccessLog:
             )
             self._lost = 0
 
+    @property
+    def closed(self) -> bool:
+        """Whether it is a file that was closed."""
+        return self._file is not None and self._file.closed
+
     def reopen(self) -> None:
         """Open the file by its name again; the old one stays in use if that fails."""
         if self._file is None:

@@ -132,6 +132,14 @@ class Admission:
         rules = self.rules
         return rate_key(address, ipv4=rules.client_prefix_ipv4, ipv6=rules.client_prefix_ipv6)
 
+    def is_full(self, waiting: int = 0) -> bool:
+        """Whether there can be no more connections.
+
+        :param waiting: how many have yet to say who they are.
+        """
+        most = self.rules.max_connections
+        return most is not None and self.active + waiting >= most
+
     def refusal(self, address: IPAddress | None) -> Refusal | None:
         """Why a peer may not come in now; None if it may."""
         rules = self.rules
@@ -142,7 +150,7 @@ class Admission:
             if rules.access is not None and not rules.access.decide(address).allowed:
                 return Refusal.ACCESS
             client = self.client_of(address)
-        if rules.max_connections is not None and self.active >= rules.max_connections:
+        if self.is_full():
             return Refusal.CONNECTIONS
         if (
             rules.max_per_client is not None

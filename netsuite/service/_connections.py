@@ -178,6 +178,7 @@ class Gate:
         self._admission = admission
         self._observers = observers
         self._speaking = 0
+        self._waiting = 0  # for a header
         directlyProvides(self, providedBy(factory))
 
     def __getattr__(self, name: str) -> Any:
@@ -239,6 +240,9 @@ class Gate:
         if address is not None and address not in proxies:
             self._refuse(proxy, Refusal.PROXY_SOURCE)
             return None
+        if self._admission is not None and self._admission.is_full(self._waiting):
+            self._refuse(proxy, Refusal.CONNECTIONS)
+            return None
         return ProxyProtocol(
             _BehindProxy(self, connection),
             self._clock,
@@ -278,7 +282,9 @@ class Gate:
             # Transports made for tests have no connectionLost: there the protocol's is the end.
             has_end = hasattr(transport, "connectionLost")
             _after_connection_lost(transport if has_end else connection.protocol, lost)
-        if self.proxies is None and not isinstance(connection.protocol, RefusalProtocol):
+        if isinstance(connection.protocol, ProxyProtocol):
+            self._waiting += 1
+        elif not isinstance(connection.protocol, RefusalProtocol):
             self._enter(connection)
 
     def _enter(self, connection: Connection) -> None:
@@ -290,6 +296,8 @@ class Gate:
 
     def _lost(self, connection: Connection, reason: Failure) -> None:
         self.connections.discard(connection)
+        if not connection.entered and isinstance(connection.protocol, ProxyProtocol):
+            self._waiting -= 1
         if connection.entered and self._admission is not None:
             self._admission.leave(connection.client)
         for observer in self._observers:
@@ -308,6 +316,7 @@ class _BehindProxy:
         self._connection.peer = addr
         protocol = self._gate._let_in(self._connection)
         if protocol is not None and not isinstance(protocol, RefusalProtocol):
+            self._gate._waiting -= 1
             self._gate._enter(self._connection)
         return protocol
 

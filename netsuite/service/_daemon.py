@@ -234,6 +234,8 @@ class Daemon(MultiService):
         :raises StartError: if something cannot be listened on or written.
         """
         self._started = True
+        if self._access_log is not None and self._access_log.closed:
+            self._access_log.reopen()
         try:
             for part in self._parts:
                 self._listen(part)

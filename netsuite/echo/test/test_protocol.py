@@ -18,7 +18,7 @@ from netsuite.echo import (
 )
 from netsuite.echo._wire import CHARGEN_CYCLE, QUOTES
 from netsuite.echo.protocol import LINGER_BYTES, LINGER_SECONDS, QUIET_SECONDS, CountingFactory
-from netsuite.net import Drainable
+from netsuite.net import Drainable, Expirable
 
 NOON = 1_795_348_800.0  # 2026-11-22 12:00 UTC
 
@@ -77,6 +77,14 @@ class EchoTests(ProtocolCase):
         self.assertIsNone(self.transport.producer, "or the transport would never close")
         self.assertTrue(self.transport.disconnecting)
         self.assertFalse(self.transport.aborted)
+        self.assertEqual(self.transport.value(), b"hi")
+
+    def test_time_is_up(self) -> None:
+        self.assertIsInstance(self.protocol, Expirable)
+        self.protocol.dataReceived(b"hi")
+        self.protocol.expire("idle")
+        self.assertIsNone(self.transport.producer, "or the transport would never close")
+        self.assertTrue(self.transport.disconnecting)
         self.assertEqual(self.transport.value(), b"hi")
 
     def test_counters(self) -> None:
@@ -190,6 +198,11 @@ class ChargenTests(ProtocolCase):
         self.protocol.readConnectionLost()
         self.assertFalse(self.transport.disconnecting)
         self.assertIs(self.transport.producer, self.protocol)
+
+    def test_time_is_up(self) -> None:
+        self.protocol.expire("total")
+        self.assertIsNone(self.transport.producer)
+        self.assertTrue(self.transport.disconnecting)
 
     def test_drain_ends_it(self) -> None:
         self.protocol.drain(Clock(), 10)
