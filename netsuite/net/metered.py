@@ -57,8 +57,8 @@ class Direction:
         return self._wait is not None
 
     def refill(self) -> None:
-        """Buy turns until there is credit, and wait until they are there."""
-        bought = self.turn * (1 - self.credit // self.turn)
+        """Buy as many turns as it takes to have credit, and wait until they are there."""
+        bought = self.turn * (-self.credit // self.turn + 1)
         self.credit += bought
         now = self._clock.seconds()
         wait = max(bucket.reserve(bought, now) for bucket in self._buckets)
@@ -74,8 +74,9 @@ class Direction:
         if self._wait is not None:
             self._wait.cancel()
             self._wait = None
+        unused, self.credit = max(0, self.credit), 0
         for bucket in self._buckets:
-            bucket.give_back(max(0, self.credit))
+            bucket.give_back(unused)
 
 
 class Metered:
@@ -94,6 +95,7 @@ class Metered:
     _reading: Direction | None = None
     _writing: Direction | None = None
     _wants_reading = False
+    doRead: Callable[[], Any]
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -106,18 +108,23 @@ class Metered:
         :param reading: each of them pays for every byte that is read; none for no rate.
         :param writing: likewise for what is written.
         """
+        if self._aborting:  # type: ignore[attr-defined]  # the transport's
+            return
         self._end_shaping()
-        self._reading = self._writing = None
-        vars(self).pop("bufferSize", None)
         if reading:
             self._reading = Direction(reading, clock, self._read_on)
-            self._reading.refill()
             # What one call reads is what one turn pays.
             self.bufferSize = min(MOST_TURN, self._reading.turn)
+            self.doRead = self._read_within_rate
         if writing:
             self._writing = Direction(writing, clock, self._write_on)
         self._read_on()
         self._write_on()
+
+    @property
+    def throttled(self) -> bool:
+        """Whether a direction waits for a rate rather than for the peer."""
+        return any(each is not None and each.waiting for each in (self._reading, self._writing))
 
     @property
     def unsent(self) -> bool:
@@ -134,18 +141,21 @@ class Metered:
             return main.CONNECTION_DONE
         size = len(data)
         self.bytes_received += size
-        reading = self._reading
-        if reading is not None:
-            reading.credit -= size
-            if reading.credit <= 0:
-                self._pay_for_reading(reading)
+        if self._reading is not None:
+            self._reading.credit -= size
         self.protocol.dataReceived(data)  # type: ignore[attr-defined]  # the transport's
         return None
 
-    def _pay_for_reading(self, reading: Direction) -> None:
-        reading.refill()
-        if reading.waiting:
-            self.reactor.removeReader(self)  # type: ignore[attr-defined]  # the transport's
+    def _read_within_rate(self) -> Any:
+        """Stands in for ``doRead``: tokens are bought when there is something to read."""
+        reading = self._reading
+        if reading is not None:
+            if reading.credit <= 0 and not reading.waiting:
+                reading.refill()
+            if reading.waiting:
+                self.reactor.removeReader(self)  # type: ignore[attr-defined]  # the transport's
+                return None
+        return super().doRead()  # type: ignore[misc]  # the transport's
 
     def startReading(self) -> None:
         """Read on, or as soon as the rate allows it."""
@@ -204,6 +214,9 @@ class Metered:
         for direction in (self._reading, self._writing):
             if direction is not None:
                 direction.end()
+        self._reading = self._writing = None
+        for name in ("bufferSize", "doRead"):
+            vars(self).pop(name, None)
 
 
 class MeteredTCP(Metered, tcp.Server):
