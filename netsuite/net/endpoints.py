@@ -139,9 +139,18 @@ class LayeredServerEndpoint:
         if self.certificates is not None:
             factory = TLSFactory(self.certificates, False, factory, self.reactor.bare)
         if self.proxies is not None:
-            factory = ProxyFactory(factory, self.proxies, self.reactor.bare, self.proxy_timeout)
+            factory = _HeaderFirst(factory, self.proxies, self.reactor.bare, self.proxy_timeout)
         listening: Deferred[IListeningPort] = maybeDeferred(self.plain.listen, factory)
         return listening
+
+
+class _HeaderFirst(ProxyFactory):
+    """The PROXY protocol where the endpoint below brings TLS: ``ssl:`` and ``tls:``."""
+
+    def move_outside(self, tls: TLSMemoryBIOFactory) -> None:
+        """Read the header before the handshake."""
+        tls.wrappedFactory = self.wrapped
+        self.wrapped: Any = tls
 
 
 def _check_certificates(description: str) -> None:
