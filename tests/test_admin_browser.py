@@ -22,6 +22,8 @@ from tests.admin_browser import chromium, prefer, resize
 from tests.admin_picture import MAX_BYTES, PICTURE, SIZE
 from tests.admin_service import TOKEN, admin_service
 from tests.running import PATIENCE, wait_for
+from tests.test_admin_daemon import TOKEN as DAEMON_TOKEN
+from tests.test_admin_daemon import serving
 
 NOTHING = "\u2013"
 MINUS = "\u2212"
@@ -66,8 +68,8 @@ class Page:
         self.find(name).clear()
         self.find(name).send_keys(text, Keys.ENTER)
 
-    def unlock(self) -> None:
-        self.type("token", TOKEN)
+    def unlock(self, token: str = TOKEN) -> None:
+        self.type("token", token)
         wait_for(lambda: self.find("unlocked").is_displayed(), "the controls")
 
     def texts(self, selector: str) -> list[str]:
@@ -108,9 +110,10 @@ def test_it_shows_the_service(page: Page) -> None:
     assert (page.text("service"), page.text("state")) == ("echo", "Ready")
     assert "4 processes" in page.text("processes")
     assert page.texts("#listeners th") == ["echo", "echo-tls", "discard"]
-    row = page.all("#listeners tr")[0].text
-    for text in ("0.0.0.0:9000", "[::]:9000", "banned", "accept_rate", "idle", "/s"):
+    [row, *_] = page.texts("#listeners tr")
+    for text in ("0.0.0.0:9000", "[::]:9000", "banned", "accept_rate", "idle"):
         assert text in row
+    wait_for(lambda: "B/s" in page.texts("#listeners tr")[0], "rates")
     assert page.texts("#certificates .chip") == [
         "12 days left",
         "74 days left",
@@ -312,6 +315,39 @@ def test_drain_after_a_question(browser: Chrome, tmp_path: Path) -> None:
         process.kill()
         page.wait_for_text("lost", "The service has drained and ended.")
         assert page.text("state") == "Ended"
+
+
+def test_a_real_service(browser: Chrome, tmp_path: Path) -> None:
+    with serving(tmp_path, "--drain-timeout=60") as service:
+        page = Page(browser, service.admin)
+        with closing(service.connect()) as connection:
+            page.wait_for_text("active", "1")
+            page.unlock(DAEMON_TOKEN)
+            page.type("network", "127.0.0.0/8")
+            with pytest.raises(ConnectionResetError):
+                connection.recv(1)
+        wait_for(lambda: page.bans() == ["127.0.0.0/8"], "the ban")
+        wait_for(lambda: "ban1" in "".join(page.texts("#listeners .chip")), "what was cut")
+        page.all("#bans button")[0].click()
+        wait_for(lambda: page.bans() == [], "the ban to go")
+
+        with closing(service.connect()) as connection:
+            page.wait_for_text("active", "1")
+            page.find("drain").click()
+            page.find("drain-now").click()
+            page.wait_for_text("state", "Draining")
+        page.wait_for_text("lost", "The service has drained and ended.")
+        assert service.process.wait() == 0
+
+
+def test_workers(browser: Chrome, tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers=2") as service:
+        page = Page(browser, service.admin)
+        assert "3 processes" in page.text("processes")
+        assert page.text("pids") == ", ".join(map(str, service.stats()["pids"]))
+        with closing(service.connect()), closing(service.connect()):
+            page.wait_for_text("active", "2")
+        page.wait_for_text("active", "0")
 
 
 def test_a_lost_connection(browser: Chrome, tmp_path: Path) -> None:
