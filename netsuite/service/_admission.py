@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from math import inf
 
 from netsuite.ip import AccessList, IPAddress, IPNetwork, PrefixMap, rate_key
@@ -25,6 +26,18 @@ class Refusal(StrEnum):
     PROXY_HEADER = "proxy_header"
     PROXY_TIMEOUT = "proxy_timeout"
     PROTOCOL = "protocol"
+
+
+def unmapped(network: IPNetwork) -> IPNetwork:
+    """A network of IPv4-mapped addresses as the IPv4 network that it is, as peers are.
+
+    RFC 4291 section 2.5.5.2: ``::ffff:192.0.2.0/120`` is 192.0.2.0/24.
+    """
+    if isinstance(network, IPv6Network) and network.prefixlen >= 96:
+        first = network.network_address.ipv4_mapped
+        if first is not None:
+            return IPv4Network((int(first), network.prefixlen - 96))
+    return network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +85,16 @@ class BanList:
         """
         if seconds is not None and not seconds > 0:
             raise ValueError(f"{seconds:g} seconds: expected more than 0")
-        if network not in self._until and len(self) >= MOST_BANS:
+        network = unmapped(network)
+        full = len(self._until) >= MOST_BANS  # asked first: to forget the past takes a while
+        if full and network not in self._until and len(self) >= MOST_BANS:
             raise ValueError(f"{MOST_BANS} networks are banned: expected no more")
         self._until[network] = inf if seconds is None else self._clock() + seconds
 
     def unban(self, network: IPNetwork) -> bool:
         """Let a network in again; returns whether it was banned."""
         self._forget_the_past()
-        return self._until.pop(network, None) is not None
+        return self._until.pop(unmapped(network), None) is not None
 
     def covers(self, address: IPAddress) -> bool:
         """Whether an address is in a network that is banned now."""

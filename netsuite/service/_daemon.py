@@ -25,7 +25,7 @@ from netsuite.net.endpoints import (
     stop_port,
 )
 from netsuite.service._access_log import AccessLog
-from netsuite.service._admission import Admission
+from netsuite.service._admission import Admission, unmapped
 from netsuite.service._certificates import DaemonCertificates
 from netsuite.service._clock import SteadyClock
 from netsuite.service._config import DaemonConfig, WorkerSockets
@@ -402,7 +402,7 @@ class Daemon(MultiService):
         :param seconds: how long, above 0; None for until the process ends.
         :raises ValueError: for what is no network, with one line that says so.
         """
-        banned = parse_network(network)
+        banned = unmapped(parse_network(network))
         self._admission.bans.ban(banned, seconds)
         self._log.warn("banned: {network}", network=str(banned), seconds=seconds)
         if self._pool is not None:
