@@ -92,7 +92,8 @@ class Connection:
             return
         sent = meter.bytes_sent
         total = sent + meter.bytes_received
-        if total != self._bytes:
+        # Whoever waits for a rate would move bytes.
+        if total != self._bytes or meter.throttled:
             self._bytes = total
             self.moved = now
         if sent != self._sent or not meter.unsent:

@@ -4,6 +4,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from netsuite.net.metered import ClientBuckets, Metered, RateBucket, stream_bucket
@@ -13,7 +14,10 @@ from netsuite.service._connections import Connection
 #: How long a connection has to close after it was told to, in seconds.
 CLOSE_SECONDS = 5.0
 
-_PARTS = 8  # a timeout is noticed no later than after this part more of it
+_PARTS = 8
+# Looks at a connection within the shortest timeout. It takes one to see that bytes have moved,
+# and another to see that none have since: a timeout is noticed two looks late at most.
+_LOOKS = 16
 _SHORTEST_PERIOD, _LONGEST_PERIOD = 0.05, 8.0
 
 
@@ -25,7 +29,8 @@ class StreamRules:
     :ivar total_timeout: that a connection may last.
     :ivar stall_timeout: that a peer may leave what was sent to it unread.
     :ivar rate: in each direction, for each connection.
-    :ivar client_rate: in each direction, for all connections of a client together.
+    :ivar client_rate: in each direction, for all connections of a client together. Peers
+        without an IP address (UNIX sockets) are no clients.
     """
 
     idle_timeout: float | None = None
@@ -46,15 +51,18 @@ class StreamLimits:
 
     Connections are looked at in turns, several times within the shortest timeout, rather
     than having timers that each byte resets: a timeout may be noticed an eighth of the
-    shortest one late, and never early. A connection whose time is up is closed, and aborted
-    if it is still there :data:`CLOSE_SECONDS` later.
+    shortest one late (or 0.1 s), and never early. A connection whose time is up is closed, and
+    aborted if it is still there :data:`CLOSE_SECONDS` later.
 
     :param clock: for delayed calls and time.
     """
 
+    _log = Logger()
+
     def __init__(self, rules: StreamRules, clock: IReactorTime) -> None:
         self._clock = clock
         self._parts: list[set[Connection]] = [set() for _ in range(_PARTS)]
+        self._told: set[Connection] = set()
         self._next_part = 0
         self._turn: IDelayedCall | None = None
         self._client_reads: ClientBuckets | None = None
@@ -90,6 +98,7 @@ class StreamLimits:
     def closed(self, connection: Connection, reason: Failure) -> None:
         """Watch it no more."""
         self._parts[connection.number % _PARTS].discard(connection)
+        self._told.discard(connection)
         if self._turn is not None and not any(self._parts):
             self._turn.cancel()
             self._turn = None
@@ -110,7 +119,7 @@ class StreamLimits:
     def _buckets(self, clients: ClientBuckets | None, client: Hashable) -> list[RateBucket]:
         rate = self.rules.rate
         buckets = [] if rate is None else [stream_bucket(rate)]
-        if clients is not None:
+        if clients is not None and client is not None:
             buckets.append(clients.join(client))
         return buckets
 
@@ -118,9 +127,11 @@ class StreamLimits:
 
     def _schedule(self) -> None:
         shortest = self.rules.shortest_timeout
+        if shortest is None and self._told:
+            shortest = CLOSE_SECONDS  # they are cut, though the timeout is no more
         if shortest is None or not any(self._parts):
             return
-        period = min(max(shortest / _PARTS, _SHORTEST_PERIOD), _LONGEST_PERIOD)
+        period = min(max(shortest / _LOOKS, _SHORTEST_PERIOD), _LONGEST_PERIOD)
         self._turn = self._clock.callLater(period / _PARTS, self._look)
 
     def _look(self) -> None:
@@ -128,7 +139,11 @@ class StreamLimits:
         now = self._clock.seconds()
         self._next_part = (self._next_part + 1) % _PARTS
         for connection in list(self._parts[self._next_part]):
-            self._look_at(connection, now)
+            try:
+                self._look_at(connection, now)
+            except Exception:  # noqa: BLE001 - one protocol's bug must not spare the others
+                self._log.failure("a connection could not be told to close")
+                connection.abort()
         self._schedule()
 
     def _look_at(self, connection: Connection, now: float) -> None:
@@ -141,6 +156,10 @@ class StreamLimits:
         if rules.stall_timeout is not None and now - connection.reads >= rules.stall_timeout:
             connection.cut("stall")
         elif rules.total_timeout is not None and now - connection.opened >= rules.total_timeout:
-            connection.close("total", now)
+            self._tell(connection, "total", now)
         elif rules.idle_timeout is not None and now - connection.moved >= rules.idle_timeout:
-            connection.close("idle", now)
+            self._tell(connection, "idle", now)
+
+    def _tell(self, connection: Connection, reason: str, now: float) -> None:
+        self._told.add(connection)
+        connection.close(reason, now)

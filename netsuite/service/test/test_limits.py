@@ -302,7 +302,7 @@ class ToldTests(LimitsCase):
         self.limits(idle_timeout=1)
         told: list[str] = []
         protocol = Stubborn()
-        protocol.expire = told.append  # type: ignore[method-assign]  # for once
+        protocol.expire = told.append  # type: ignore[method-assign,assignment]  # for once
         self.connect(protocol)
         self.reactor.run(1 + CLOSE_SECONDS)
         self.assertEqual(told, ["idle"])
