@@ -112,8 +112,9 @@ def test_a_ban_cuts_and_refuses(tmp_path: Path) -> None:
             assert connection.recv(5, socket.MSG_WAITALL) == b"again"
 
 
-def test_a_drain_can_be_watched(tmp_path: Path) -> None:
-    with serving(tmp_path, "--drain-timeout=60") as service:
+@pytest.mark.parametrize("options", [(), ("--workers=2",)], ids=["alone", "workers"])
+def test_a_drain_can_be_watched(options: tuple[str, ...], tmp_path: Path) -> None:
+    with serving(tmp_path, "--drain-timeout=60", *options) as service:
         assert service.ask("/readyz")[0] == 200
         with closing(service.connect()) as connection:
             connection.sendall(b"begun")

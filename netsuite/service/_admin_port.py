@@ -1,5 +1,6 @@
 """The admin site of a daemon: where it listens, and for how long."""
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,9 @@ from netsuite.service.admin import (
 
 #: Clients of the admin site at the same time.
 MOST_CLIENTS = 64
+
+#: How long an answer may take to be read once all else is over, in seconds.
+LAST_ANSWER_SECONDS = 1.0
 
 
 class AdminPort(Service):
@@ -53,10 +57,11 @@ class AdminPort(Service):
             self._is_encrypted = endpoint.certificates is not None
         except EndpointError as error:
             raise ConfigError(f"admin: cannot listen on {error}") from error
-        site: Any = build_admin_site(source, self._token, clock, monotonic)
+        names = (socket.gethostname(),)
+        site: Any = build_admin_site(source, self._token, clock, monotonic, names)
         rules = AdmissionRules(max_connections=MOST_CLIENTS)
         self._service = DrainingService(
-            endpoint, site, clock, 0.0, admission=Admission(rules, monotonic)
+            endpoint, site, clock, LAST_ANSWER_SECONDS, admission=Admission(rules, monotonic)
         )
 
     def privilegedStartService(self) -> None:

@@ -279,6 +279,8 @@ class Daemon(MultiService):
         stopping = [part.service.stopService() for part in self._parts]
         stopping += [stop_port(port) for _, port in self._datagram_ports]
         self._datagram_ports = []
+        if self._pool is not None:
+            stopping.append(self._pool.stop(self.drain_timeout))
         self._close_lent()
         self._certificates.stop()
         return DeferredList(stopping, consumeErrors=True).addCallback(self._stop_the_rest)

@@ -12,7 +12,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
@@ -229,12 +229,10 @@ class ProcessService(Service):
         super().stopService()
         self._stopping = True
         self._notify.stopping(self._drain_timeout)
-        stopping = [self._daemon.stopService()]
-        if self.pool is not None:
-            stopping.append(self.pool.stop(self._drain_timeout))
-        return DeferredList(stopping, consumeErrors=True).addCallback(self._drained)
+        stopped: Deferred[None] = self._daemon.stopService()
+        return stopped.addCallback(self._drained)
 
-    def _drained(self, result: object) -> Deferred[None] | None:
+    def _drained(self, result: None) -> Deferred[None] | None:
         self._log.info("stopped: nothing is left")
         self._notify.stopService()
         aborted = self._daemon.aborted + (0 if self.pool is None else self.pool.aborted)

@@ -82,7 +82,7 @@ class ListenerStats:
     :ivar active: of those, the ones open now.
     :ivar refused: connections that were not let in, by reason.
     :ivar cut: connections that we ended, by reason (``idle``, ``stall``, ``total``, ``drain``,
-        ``admin``).
+        ``ban``).
     :ivar bytes_received: on the wire, which under TLS is ciphertext.
     :ivar bytes_sent: likewise.
     """

@@ -187,7 +187,8 @@ class WorkerPool:
         self._gone: list[ServiceStats] = []
         self._bans: dict[tuple[int, str], float | None] = {}
         self._started: Deferred[None] | None = None
-        self._stopped: Deferred[None] | None = None
+        self._stopping = False
+        self._waiters: list[Deferred[None]] = []
         self._kill: IDelayedCall | None = None
         self._polling: IDelayedCall | None = None
         #: Workers that were started again after they had ended.
@@ -244,7 +245,7 @@ class WorkerPool:
         del self._workers[worker.index]
         self._retire(worker)
         how = _how(reason)
-        if self._stopped is not None:
+        if self._stopping:
             self._finish_if_empty()
         elif self._started is not None and not worker.is_ready:
             started, self._started = self._started, None
@@ -291,7 +292,7 @@ class WorkerPool:
         DeferredList(asked).addCallback(self._poll_later)
 
     def _poll_later(self, result: object) -> None:
-        if self._polling is None and (self._stopped is None or self._workers):
+        if self._polling is None and (not self._stopping or self._workers):
             self._polling = self._clock.callLater(STATS_SECONDS, self._poll)
 
     def _ask_stats(self, worker: Worker) -> Deferred[None]:
@@ -350,18 +351,20 @@ class WorkerPool:
     # The end.
 
     def stop(self, timeout: float) -> Deferred[None]:
-        """Have all drain; fires when none is left.
+        """Have all drain; fires when none is left. May be asked again.
 
         :param timeout: seconds that they have, by their own configuration.
         """
-        self._stopped = Deferred()
-        for call in self._pending.values():
-            call.cancel()
-        self._pending.clear()
-        for worker in self._workers.values():
-            self._quietly(worker.ask("drain"))
-        self._kill = self._clock.callLater(timeout + KILL_SECONDS, self._kill_all)
-        stopped = self._stopped
+        stopped: Deferred[None] = Deferred()
+        self._waiters.append(stopped)
+        if len(self._waiters) == 1:
+            self._stopping = True
+            for call in self._pending.values():
+                call.cancel()
+            self._pending.clear()
+            for worker in self._workers.values():
+                self._quietly(worker.ask("drain"))
+            self._kill = self._clock.callLater(timeout + KILL_SECONDS, self._kill_all)
         self._finish_if_empty()
         return stopped
 
@@ -377,14 +380,15 @@ class WorkerPool:
             worker.kill()
 
     def _finish_if_empty(self) -> None:
-        if self._stopped is None or self._workers:
+        if not self._stopping or self._workers:
             return
         for call in (self._kill, self._polling):
             if call is not None and call.active():
                 call.cancel()
         self._kill = self._polling = None
-        stopped, self._stopped = self._stopped, None
-        stopped.callback(None)
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.callback(None)
 
 
 def _give(descriptors: dict[int, Any], number: int, given: socket.socket) -> tuple[int, int]:
