@@ -131,18 +131,14 @@ class EchoService(Daemon):
             )
         super().__init__(config.daemon, listeners, reactor)
 
-    def startService(self) -> None:
-        """Listen, and say how to try it."""
-        super().startService()
-        self._reactor.callWhenRunning(self._say_how)
-
-    def _say_how(self) -> None:
+    def announced(self) -> None:
+        """Say how to try it."""
         for each in self.listening:
             host = each.address
             if each.name == "echo" and isinstance(host, IPv4Address | IPv6Address):
                 shown = "localhost" if host.host in {"0.0.0.0", "::"} else host.host
                 command = f"nc {shown} {host.port}"
-                if each.endpoint.startswith(("ssl:", "tls:")):
+                if each.tls:
                     shown = f"[{shown}]" if ":" in shown else shown
                     command = f"openssl s_client -quiet -connect {shown}:{host.port}"
                 self._log.info("talk to it: {command}", command=command)
@@ -180,6 +176,15 @@ def build_service(config: EchoConfig, reactor: Any) -> EchoService:
     return EchoService(config, reactor)
 
 
+_SERVICE = Setting(
+    name="service",
+    kind=choice(SERVICES, "NAME"),
+    help="Serve this. May be given again.",
+    group="Echo",
+    default="echo",
+)
+
+
 class Options(ServerOptions):
     """The command line of ``netsuite-echo``."""
 
@@ -194,13 +199,7 @@ class Options(ServerOptions):
         "Talk to it: nc localhost 9000"
     )
     settings = (
-        Setting(
-            name="service",
-            kind=choice(SERVICES, "NAME"),
-            help="Serve this. May be given again.",
-            group="Echo",
-            default="echo",
-        ),
+        _SERVICE,
         Setting(
             name="udp",
             kind=BOOLEAN,
@@ -234,6 +233,7 @@ class Options(ServerOptions):
         if self._services:
             self.listen = ListenOptions()
         self._services.append((name, self.listen))
+        self.take(_SERVICE, name)
 
     def listen_groups(self) -> Sequence[ListenOptions]:
         """One for each ``--service``."""

@@ -19,8 +19,8 @@ from netsuite.service import ConfigError, DaemonConfig
 
 
 class OptionsTests(SynchronousTestCase):
-    def config(self, *arguments: str) -> EchoConfig:
-        options = Options({})
+    def config(self, *arguments: str, **environ: str) -> EchoConfig:
+        options = Options(environ)
         options.parseOptions(arguments)
         return options.config
 
@@ -53,6 +53,73 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual((config.udp, config.udp_rate), (True, 0.5))
         self.assertEqual(config.quotes, (b"one\r\n", b"two\r\n"))
         self.assertEqual(config.daemon, DaemonConfig(drain_timeout=1))
+
+    def test_variables(self) -> None:
+        config = self.config(
+            NETSUITE_SERVICE="time", NETSUITE_PORT="37", NETSUITE_UDP="1", NETSUITE_UDP_RATE="5"
+        )
+        time = ServiceConfig(service="time", listen=("dualstack:37",))
+        self.assertEqual(config, EchoConfig(services=(time,), udp=True, udp_rate=5))
+
+    def test_a_file(self) -> None:
+        path = Path(self.mktemp())
+        path.write_text("service = 'time'\nport = 37\nudp = true\nmax-per-client = 5\n")
+        time = ServiceConfig(service="time", listen=("dualstack:37",))
+        daemon = DaemonConfig(max_per_client=5)
+        self.assertEqual(
+            self.config(f"--config={path}"),
+            EchoConfig(services=(time,), udp=True, daemon=daemon),
+        )
+        self.assertEqual(
+            self.config(f"--config={path}", "--service=echo").services,
+            (ServiceConfig(service="echo", listen=("dualstack:37",)),),
+        )
+
+    def test_several_services_by_flags_have_their_own_ports(self) -> None:
+        config = self.config(
+            "--service=echo",
+            "--port=7",
+            "--service=time",
+            "--listen=unix:/t",
+            NETSUITE_PORT="99",
+            NETSUITE_INTERFACE="127.0.0.1",
+        )
+        self.assertEqual(
+            [each.listen for each in config.services],
+            [("tcp:7:interface=127.0.0.1",), ("unix:/t",)],
+        )
+
+    def test_mistakes_in_a_file_have_its_line(self) -> None:
+        path = Path(self.mktemp())
+        for text, complaint in [
+            ("\nservice = 'ekho'", "line 2: service 'ekho': expected one of echo, discard"),
+            ("udp-rate = 0", "line 1: udp-rate 0: expected more than 0 a second"),
+            ("quotes = '/nowhere'", "line 1: quotes /nowhere: No such file"),
+            ("listen = 'unix:/x'\ninterface = '::1'", "line 2: interface goes with --port"),
+        ]:
+            path.write_text(text)
+            error = self.assertRaises(usage.UsageError, self.config, f"--config={path}")
+            self.assertTrue(str(error).startswith(f"{path}, {complaint}"), str(error))
+
+    def test_checked(self) -> None:
+        options = Options({})
+        options.parseOptions(["--service=echo", "--port=7", "--service=time", "--port=37"])
+        self.assertEqual(
+            options.checked(), "configuration ok: echo on dualstack:7; time on dualstack:37\n"
+        )
+        self.assertIn('# time: ["dualstack:37"]\n', options.effective())
+        options = Options({})
+        options.parseOptions(["--port=7", "--service=time"])
+        self.assertIn('listen = ["dualstack:7"]  # --port\nservice = "time"', options.effective())
+
+    def test_reload(self) -> None:
+        path = Path(self.mktemp())
+        path.write_text("udp = false")
+        options = Options({})
+        options.parseOptions([f"--config={path}"])
+        path.write_text("udp = true\nport = 7\nmax-per-client = 5")
+        self.assertEqual(options.reload(), DaemonConfig(max_per_client=5))
+        self.assertEqual(options.needs_restart, ("listen", "udp"))
 
     MISTAKES: ClassVar = [
         (["--service=ekho"], "'ekho'"),
