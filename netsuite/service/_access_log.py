@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import TextIO
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress
@@ -22,13 +23,16 @@ from netsuite.service._errors import ConfigError
 #: Stands for the service's own log where a file would be named.
 OWN_LOG = Path("-")
 
+_PLAIN = re.compile(r"[!#-~]+")  # printable ASCII without quotation marks
+
 
 class AccessLog:
     """Writes lines to a file, or to the service's own log.
 
     A file is written to line by line and opened again by :meth:`reopen`, so whoever rotates
     logs moves it away and says so. While it cannot be written (a full disk) lines are lost
-    and counted, and the service goes on.
+    and counted, and the service goes on. Each line is one write, so that processes which
+    share a file do not cut into one another's lines.
 
     :param path: :data:`OWN_LOG` for the service's own.
     :param log_format: ``text`` or ``json``.
@@ -53,7 +57,8 @@ class AccessLog:
         # With the number it makes an id that no other process has given out.
         self._run = os.urandom(4).hex()
         self._lost = 0
-        self._file: TextIO | None = None
+        self._file: FileIO | None = None
+        self._cut_off = False  # the last line
         if path != OWN_LOG:
             try:
                 self._file = _open(path)
@@ -84,20 +89,27 @@ class AccessLog:
         else:
             self._write_line(self._file, fields)
 
-    def _write_line(self, file: TextIO, fields: dict[str, object]) -> None:
+    def _write_line(self, file: FileIO, fields: dict[str, object]) -> None:
         moment = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
         if self._format == "json":
             line = json.dumps({"time": moment, **fields})
         else:
-            line = " ".join([moment, *(f"{name}={value}" for name, value in fields.items())])
+            line = " ".join([moment, *(f"{name}={_word(value)}" for name, value in fields.items())])
+        data = f"{line}\n".encode()
         try:
-            file.write(line + "\n")
+            self._write_all(file, b"\n" + data if self._cut_off else data)
         except (OSError, ValueError) as error:  # ValueError: it was closed
             if self._lost == 0:
                 self._log.error("access log {path}: {error}", path=self._path, error=error)
             self._lost += 1
         else:
             self._recovered()
+
+    def _write_all(self, file: FileIO, data: bytes) -> None:
+        written = file.write(data)
+        self._cut_off = written < len(data)
+        if self._cut_off:
+            raise OSError(f"a line was cut off after {written} bytes")
 
     def _recovered(self) -> None:
         if self._lost:
@@ -128,6 +140,7 @@ class AccessLog:
             return
         self.close()
         self._file = new
+        self._cut_off = False
 
     def close(self) -> None:
         """Close the file."""
@@ -157,5 +170,11 @@ class ListenerLog:
         """Others log that."""
 
 
-def _open(path: Path) -> TextIO:
-    return path.open("a", buffering=1, encoding="utf-8")
+def _word(value: object) -> str:
+    """A value as one word, quoted where it must be: a peer chooses the path of its socket."""
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+
+
+def _open(path: Path) -> FileIO:
+    return path.open("ab", buffering=0)
