@@ -38,7 +38,7 @@ class Direction:
     :param release: called when a wait is over.
     """
 
-    __slots__ = ("_buckets", "_clock", "_release", "_wait", "credit", "turn")
+    __slots__ = ("_buckets", "_clock", "_rate", "_release", "_wait", "credit", "turn")
 
     def __init__(
         self, buckets: Sequence[RateBucket], clock: IReactorTime, release: Callable[[], object]
@@ -47,7 +47,8 @@ class Direction:
         self._clock = clock
         self._release = release
         self._wait: IDelayedCall | None = None
-        self.turn = turn_size(min(bucket.rate for bucket in buckets))
+        self._rate = min(bucket.rate for bucket in buckets)
+        self.turn = turn_size(self._rate)
         #: Bytes that may move now; what was read beyond it is paid later.
         self.credit = 0
 
@@ -57,13 +58,22 @@ class Direction:
         return self._wait is not None
 
     def refill(self) -> None:
-        """Buy as many turns as it takes to have credit, and wait until they are there."""
-        bought = self.turn * (-self.credit // self.turn + 1)
-        self.credit += bought
+        """Buy as many turns as it takes to have credit, and wait until they are there.
+
+        Where :data:`SHORTEST_WAIT` is worth turns it buys more: half of what needs no timer,
+        which leaves something to those who share a bucket.
+        """
         now = self._clock.seconds()
-        wait = max(bucket.reserve(bought, now) for bucket in self._buckets)
+        wait = self._buy(self.turn * (-self.credit // self.turn + 1), now)
+        more = int((SHORTEST_WAIT - wait) * self._rate / 2)
+        if more >= self.turn:
+            wait = self._buy(more, now)
         if wait > SHORTEST_WAIT:
             self._wait = self._clock.callLater(wait, self._over)
+
+    def _buy(self, count: int, now: float) -> float:
+        self.credit += count
+        return max([bucket.reserve(count, now) for bucket in self._buckets])
 
     def _over(self) -> None:
         self._wait = None
