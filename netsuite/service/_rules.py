@@ -87,16 +87,16 @@ def read_access(config: DaemonConfig) -> AccessList | None:
 
 def _read_access_file(path: Path) -> AccessList:
     try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(MOST_ACCESS_BYTES + 1)
+        with path.open("rb") as file:
+            data = file.read(MOST_ACCESS_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"access file {path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"access file {path}: expected UTF-8 text ({error})") from None
-    if len(text) > MOST_ACCESS_BYTES:
+    if len(data) > MOST_ACCESS_BYTES:
         raise ConfigError(f"access file {path}: expected up to {MOST_ACCESS_BYTES} bytes")
     try:
-        return AccessList.from_text(text, str(path))
+        return AccessList.from_text(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"access file {path}: expected UTF-8 text ({error})") from None
     except AddressError as error:
         raise ConfigError(f"access file {path}: {error}") from None
 
