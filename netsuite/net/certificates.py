@@ -78,6 +78,7 @@ class ServerCertificates:
     """
 
     _log = Logger()
+    _contexts: ServerContexts
 
     def __init__(
         self,
@@ -161,12 +162,26 @@ class ServerCertificates:
         :returns: whether anything is different.
         :raises CertificateError: if something cannot be used; what was served still is.
         """
+        return self.prepare()()
+
+    def prepare(self) -> Callable[[], bool]:
+        """Read all files again, and serve nothing of it yet.
+
+        :returns: what makes it so, as :meth:`reload` does.
+        :raises CertificateError: if something cannot be used.
+        """
         material = read_material(self.config, self._now)
-        if material.digest == self._material.digest:
+        different = material.digest != self._material.digest
+        contexts = self._build(material) if different else self._contexts
+
+        def commit() -> bool:
             self._material = material
-            return False
-        self._use(material)
-        return True
+            if different:
+                self._contexts = contexts
+                self._warn()
+            return different
+
+        return commit
 
     def renew_ticket_keys(self) -> None:
         """Encrypt session tickets with a new key; clients with an old one begin afresh."""
@@ -210,7 +225,10 @@ class ServerCertificates:
     def _use(self, material: Material) -> None:
         self._contexts = self._build(material)
         self._material = material
-        for warning in material.warnings:
+        self._warn()
+
+    def _warn(self) -> None:
+        for warning in self._material.warnings:
             self._log.warn("{problem}", problem=warning)
 
     def _build(self, material: Material) -> ServerContexts:

@@ -56,11 +56,12 @@ class DaemonCertificates:
         current = self._current
         if current is not None and config is not None and config != current.config:
             current = _load(config)
-        for each in self._all:
-            if each is current or each in self._others:
-                _reload(each)
+        kept = [each for each in self._all if each is current or each in self._others]
+        reloads = [_prepare(each) for each in kept]
 
         def commit() -> None:
+            for reload in reloads:
+                reload()
             if current is not self._current:
                 self._current = current
                 self._watch_again()
@@ -95,8 +96,8 @@ def _load(config: TLSConfig) -> ServerCertificates:
         raise ConfigError(str(error)) from None
 
 
-def _reload(certificates: ServerCertificates) -> None:
+def _prepare(certificates: ServerCertificates) -> Callable[[], object]:
     try:
-        certificates.reload()
+        return certificates.prepare()
     except CertificateError as error:
         raise ConfigError(str(error)) from None
