@@ -19,15 +19,15 @@ def row(setting: Setting) -> str:
     short = f"``-{setting.short}``, " if setting.short else ""
     default = default_text(setting)
     cells = [
-        f"{short}``{setting.flag}``",
-        f"``{setting.variable}``",
-        f"``{setting.name}``",
         f"``{default}``" if default else "",
         "yes" if setting.reload else "no",
-        setting.help,
+        re.sub(r"--[a-z-]+", r"``\g<0>``", setting.help),
     ]
-    lines = [f"     - {cell}".rstrip() for cell in cells]
-    return "\n".join(["   * " + lines[0].strip(), *lines[1:]]) + "\n"
+    return (
+        f"   * - | {short}``{setting.flag}``\n"
+        f"       | ``{setting.variable}``\n"
+        f"       | ``{setting.name}``\n"
+    ) + "".join(f"{f'     - {cell}'.rstrip()}\n" for cell in cells)
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
@@ -36,7 +36,7 @@ def test_every_setting_is_on_the_page(setting: Setting) -> None:
 
 
 def test_there_is_nothing_else_in_the_tables() -> None:
-    shown = re.findall(r"^   \* - (?:``-\w``, )?``--([a-z0-9-]+)``$", PAGE, re.MULTILINE)
+    shown = re.findall(r"^   \* - \| (?:``-\w``, )?``--([a-z0-9-]+)``$", PAGE, re.MULTILINE)
     assert sorted(shown) == sorted(setting.name for setting in SETTINGS)
 
 
