@@ -94,7 +94,7 @@ def load(path: Path, name: str | None = None) -> Table:
     """
     name = str(path) if name is None else name
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"cannot read {name}: {error.strerror}") from None
     except UnicodeDecodeError as error:

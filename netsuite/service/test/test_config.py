@@ -73,7 +73,7 @@ class DaemonConfigTests(SynchronousTestCase):
 
     def test_it_is_frozen(self) -> None:
         with self.assertRaises(FrozenInstanceError):
-            DaemonConfig().workers = 2
+            DaemonConfig().workers = 2  # type: ignore[misc]  # that is the point
 
     def test_tls(self) -> None:
         self.assertFalse(DaemonConfig().tls)
@@ -82,7 +82,7 @@ class DaemonConfigTests(SynchronousTestCase):
             {"tls_directory": Path("d")},
             {"tls_self_signed": True},
         ):
-            self.assertTrue(DaemonConfig(**values).tls)  # type: ignore[arg-type]  # one of each
+            self.assertTrue(DaemonConfig(**values).tls)
 
 
 class AdminEndpointTests(SynchronousTestCase):

@@ -52,6 +52,14 @@ class ConsoleTests(SynchronousTestCase):
             [["netsuite", "--nodaemon", "--pidfile=", "netsuite-echo", "--port", "9000"]],
         )
 
+    def test_run_is_the_suite(self) -> None:
+        self.assertEqual(
+            console.twistd_arguments(["run", "--config=suite.toml"]),
+            ["netsuite", "--nodaemon", "--pidfile=", "netsuite", "--config=suite.toml"],
+        )
+        _, output, _ = self.run_it("--help")
+        self.assertIn("  run   Several services in one process", output)
+
     def test_a_tool_runs_to_its_end(self) -> None:
         ran: list[list[str]] = []
 

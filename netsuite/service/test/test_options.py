@@ -1,6 +1,6 @@
 import os
 import sys
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import ClassVar
 
@@ -380,3 +380,71 @@ class ReloadTests(SynchronousTestCase):
         self.file.write_text("max-per-client = 7\nlisten = 'tls:/none:1'")
         self.assertEqual(self.options.reload().max_per_client, 7)
         self.assertIn("listen", self.options.needs_restart)
+
+
+class ReportTests(SynchronousTestCase):
+    """``--check-config`` and ``--print-config`` of a service without ``build_service``."""
+
+    def run_it(self, *arguments: str, **environ: str) -> str:
+        output = StringIO()
+        self.patch(sys, "stdout", output)
+        caught = self.assertRaises(SystemExit, Options(environ).parseOptions, arguments)
+        self.assertEqual(caught.code, 0)
+        return output.getvalue()
+
+    def test_what_would_run(self) -> None:
+        self.assertEqual(
+            self.run_it("--check-config", "--port=7", "--admin=[::1]:9100"),
+            "configuration ok: test on dualstack:7; admin on tcp6:9100:interface=\\:\\:1\n",
+        )
+
+    def test_what_cannot(self) -> None:
+        for arguments, environ, complaint in [
+            (["--listen=tcp:x"], {}, "cannot listen on 'tcp:x': 'x' is not a port"),
+            (["--access-file=/none"], {}, "access file /none: No such file"),
+            ([], {"NETSUITE_ACCESS_FILE": "/none"}, "NETSUITE_ACCESS_FILE: access file /none: No"),
+            (["--tls-cert=/none"], {}, "/none: No such file or directory"),
+            (["--admin-token-file=/none", "--admin=0"], {}, "/none: No such file or directory"),
+            (["--port-file=/none/p"], {}, "--port-file /none/p: expected a directory /none"),
+            ([], {"NETSUITE_ACCESS_LOG": "/none/l"}, "NETSUITE_ACCESS_LOG /none/l: expected a dir"),
+            (["--max-per-client=0"], {}, "max per client 0: expected 1 or more"),
+        ]:
+            error = self.assertRaises(
+                usage.UsageError, Options(environ).parseOptions, ["--check-config", *arguments]
+            )
+            self.assertIn(complaint, str(error))
+
+    def test_the_settings_in_effect(self) -> None:
+        text = self.run_it("--print-config", "--loud", "--idle-timeout=2m", NETSUITE_VOLUME="7")
+        lines = text.splitlines()
+        self.assertEqual(
+            lines[:4],
+            [
+                "# netsuite-test: the settings in effect",
+                'listen = ["dualstack:9000"]  # default',
+                "loud = true  # --loud",
+                "volume = 7.0  # NETSUITE_VOLUME",
+            ],
+        )
+        self.assertIn("idle-timeout = 120.0  # --idle-timeout", lines)
+        self.assertIn('# max-per-client = "none"  # default', lines)
+
+    def test_it_can_be_read_again(self) -> None:
+        path = Path(self.mktemp())
+        arguments = ["--port=7", "--loud", "--allow=::1", "--tls-alpn=h2", "--log-level=warn"]
+        path.write_text(self.run_it("--print-config", *arguments))
+        before, after = Options({}), Options({})
+        before.parseOptions(arguments)
+        after.parseOptions([f"--config={path}"])
+        self.assertEqual(after.config, before.config)
+        self.assertEqual((after.endpoints, after["loud"]), (before.endpoints, True))
+
+    def test_shells_complete_what_can_be_listed(self) -> None:
+        output = BytesIO()
+        options = Options({})
+        options._shellCompFile = output
+        self.assertRaises(SystemExit, options.parseOptions, ["--_shell-completion", "zsh:2"])
+        text = output.getvalue().decode()
+        self.assertIn(":log-format:(text json)", text)
+        self.assertIn("'*--allow=", text)
+        self.assertIn("--volume=", text)

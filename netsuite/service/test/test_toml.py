@@ -109,6 +109,11 @@ class LoadTests(SynchronousTestCase):
         error = self.assertRaises(ConfigError, load, Path("/none.toml"), "none.toml")
         self.assertEqual(str(error), "cannot read none.toml: No such file or directory")
 
+    def test_a_byte_order_mark_is_no_key(self) -> None:
+        path = Path(self.mktemp())
+        path.write_bytes(b"\xef\xbb\xbfa = 1\n")
+        self.assertEqual(load(path).values, {"a": 1})
+
     def test_a_file_of_other_bytes(self) -> None:
         path = Path(self.mktemp())
         path.write_bytes(b"a = 1\nb = '\xff'\n")
