@@ -173,6 +173,8 @@ class Gate:
         self.wrapped = self._application = factory
         self.connections: set[Connection] = set()
         self.refusing = False
+        #: How many connections have been made, let in or not.
+        self.asked = 0
         self.proxies = proxies
         self.proxy_timeout = proxy_timeout
         self._clock = clock
@@ -199,6 +201,7 @@ class Gate:
 
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:
         """The wrapped factory's protocol, followed until its connection is gone."""
+        self.asked += 1
         if self.refusing:
             return None
         connection = Connection(addr, self._clock.seconds())

@@ -199,9 +199,9 @@ class DrainingService(Service):
             if not IReadDescriptor.providedBy(port):
                 continue
             for _ in range(_ACCEPT_TURNS):
-                before = self.active
+                before = self.gate.asked
                 port.doRead()
-                if self.active <= before:
+                if self.gate.asked == before:
                     break
 
     def _stop_listening(self) -> Deferred[None]:

@@ -1,16 +1,23 @@
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.interfaces import IReactorTime, IReadDescriptor
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides
 
+from netsuite.ip import IPSet
+from netsuite.net.certificates import ServerCertificates, TLSConfig
+from netsuite.net.endpoints import server_endpoint
+from netsuite.net.test.fake_sockets import SocketReactor, connect
+from netsuite.net.tls import TLSFactory
 from netsuite.service import DrainingService
+from netsuite.service._admission import Admission, AdmissionRules, Refusal
 
 
 class FakePort:
@@ -232,3 +239,151 @@ class DrainingServiceTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertTrue(protocol.transport.aborted)
         self.successResultOf(stopped)
+
+
+class Watched(ServerCertificates):
+    """Certificates that count who asks for them."""
+
+    asked = 0
+
+    def serverConnectionForTLS(self, tlsProtocol: Any) -> Any:
+        self.asked += 1
+        return super().serverConnectionForTLS(tlsProtocol)
+
+
+class LayersTests(SynchronousTestCase):
+    """What an endpoint of ours brings, and what the daemon brings for one that has nothing."""
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+
+    def service(self, description: str, **more: Any) -> tuple[DrainingService, Any]:
+        service = DrainingService(
+            server_endpoint(self.reactor, description),
+            Factory.forProtocol(Patient),
+            self.reactor,
+            **more,
+        )
+        service.startService()
+        return service, self.reactor.tcpServers[-1][1]
+
+    def connect(self, service: DrainingService) -> None:
+        protocol = service.gate.buildProtocol(IPv4Address("TCP", "192.0.2.1", 1))
+        assert protocol is not None
+        protocol.makeConnection(StringTransport())
+
+    def test_the_gate_is_next_to_the_socket(self) -> None:
+        for description in ("tcp:80", "tcp:443:tlsSelfSigned=yes", "tcp:80:proxyFrom=192.0.2.1"):
+            service, at_the_socket = self.service(description)
+            self.assertIs(at_the_socket, service.gate)
+
+    def test_own_tls_wins(self) -> None:
+        others = Watched(TLSConfig(self_signed=True))
+        service, _ = self.service("tcp:443:tlsSelfSigned=yes", certificates=others)
+        self.assertIsInstance(service.gate.wrapped, TLSFactory)
+        self.connect(service)
+        self.assertEqual(others.asked, 0)
+
+    def test_tls_for_one_that_has_none(self) -> None:
+        certificates = Watched(TLSConfig(self_signed=True))
+        service, _ = self.service("tcp:443", certificates=certificates)
+        self.connect(service)
+        self.assertEqual(certificates.asked, 1)
+
+    def test_own_proxies_win_and_stay(self) -> None:
+        service, _ = self.service(
+            "tcp:80:proxyFrom=192.0.2.1:proxyTimeout=3", proxies=IPSet(["192.0.2.2"])
+        )
+        own = (IPSet(["192.0.2.1"]), 3)
+        self.assertEqual((service.gate.proxies, service.gate.proxy_timeout), own)
+        service.change_proxies(IPSet(["192.0.2.3"]), 9)
+        self.assertEqual((service.gate.proxies, service.gate.proxy_timeout), own)
+
+    def test_proxies_for_one_that_has_none(self) -> None:
+        service, _ = self.service("tcp:80", proxies=IPSet(["192.0.2.2"]), proxy_timeout=4)
+        self.assertEqual(service.gate.proxies, IPSet(["192.0.2.2"]))
+        service.change_proxies(None, 9)
+        self.assertIsNone(service.gate.proxies)
+
+
+class DrainingBehindProxyTests(SynchronousTestCase):
+    """Connections of which nobody knows yet for whom they are."""
+
+    PROXIES = IPSet(["192.0.2.0/24"])
+    HEADER = b"PROXY TCP4 203.0.113.9 192.0.2.1 4000 80\r\n"
+
+    def setUp(self) -> None:
+        self.reactor = SocketReactor()
+        self.port = FakePort()
+        self.service = DrainingService(
+            FakeEndpoint(self.port),  # type: ignore[arg-type]  # enough of an endpoint
+            Factory.forProtocol(Willing),
+            self.reactor,
+            proxies=self.PROXIES,
+            proxy_timeout=3,
+        )
+        self.service.startService()
+        protocol = self.service.gate.buildProtocol(IPv4Address("TCP", "192.0.2.9", 1))
+        self.transport: Any = connect(protocol, self.reactor)
+
+    def stop(self) -> Deferred[None]:
+        stopped = self.service.stopService()
+        assert self.port.stopped is not None
+        self.port.stopped.callback(None)
+        self.assertNoResult(stopped)
+        return stopped
+
+    def test_a_client_that_is_named_during_a_drain_is_asked_to_finish(self) -> None:
+        stopped = self.stop()
+        self.transport.socket.incoming += self.HEADER
+        self.reactor.run(0)
+        self.assertEqual(self.transport.protocol.asked, (self.reactor, 10))
+        self.transport.loseConnection()
+        self.reactor.run(0)
+        self.successResultOf(stopped)
+        self.assertEqual((self.service.aborted, self.reactor.getDelayedCalls()), (0, []))
+
+    def test_one_that_is_never_named_is_gone_in_time(self) -> None:
+        stopped = self.stop()
+        self.reactor.run(3)
+        self.successResultOf(stopped)
+        self.assertEqual((self.service.aborted, self.reactor.getDelayedCalls()), (0, []))
+
+
+class AdmissionTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.port = FakePort()
+
+    def service(self, **rules: Any) -> DrainingService:
+        self.admission = Admission(AdmissionRules(**rules), self.clock.seconds)
+        service = DrainingService(
+            FakeEndpoint(self.port),  # type: ignore[arg-type]  # enough of an endpoint
+            Factory.forProtocol(Patient),
+            self.clock,
+            admission=self.admission,
+        )
+        service.startService()
+        return service
+
+    def test_refused_connections_do_not_hide_those_that_wait_behind_them(self) -> None:
+        """Who is refused leaves a place in the kernel's queue, and no more."""
+        service = self.service()
+        self.port.pending = 6
+        decisions = [Refusal.ACCESS, Refusal.ACCESS, None, None, None, None]
+        self.admission.refusal = lambda address: decisions.pop(0)  # type: ignore[method-assign]  # in this order
+        service.stopService()
+        self.assertEqual((service.active, self.port.pending), (4, 0))
+
+    def test_a_flood_of_refused_connections_does_not_keep_it_from_stopping(self) -> None:
+        service = self.service(max_connections=1)
+        self.port.pending = 10_000
+        service.stopService()
+        self.assertGreater(self.port.pending, 9_000)
+
+    def test_why_they_were_cut(self) -> None:
+        service = self.service()
+        self.port.connect()
+        [connection] = service.gate.connections
+        service.abort()
+        self.assertEqual((connection.ended, self.admission.active), ("drain", 0))
