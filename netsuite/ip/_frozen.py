@@ -3,25 +3,31 @@
 IPv4 is a trie in two arrays: of 16, 8 and 8 bits or, for very many networks, of 24 and 8, which
 then takes no more memory and saves a step. IPv6 is the list of places where the answer
 changes, and a binary search.
+
+The answer is a leaf: which of the values it is, and how many host bits the network has (its
+first address is in the question); 0 if there is no network.
 """
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
-from ipaddress import ip_address
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import Any, Generic, TypeVar
 
-from netsuite.ip._errors import AddressError
-from netsuite.ip._range import BITS, to_network
+from netsuite.ip._bulk import LENGTH_BITS
+from netsuite.ip._range import address_value, to_network
 from netsuite.ip._rate import IPAddress, IPNetwork
 
 V = TypeVar("V")
 
 _BLOCK = 256
 _MANY = 2**18  # networks: then nearly every /16 has some, and a block of its own
-_LENGTH_BITS = 6
-_LENGTH = 2**_LENGTH_BITS - 1
-_NOTHING = -1  # where there is no network
+# Bits of a leaf that tell the host bits: for IPv4, they leave room for 33 million values.
+_WIDTH4, _WIDTH6 = 6, 8
+_LOW4, _LOW6 = 2**_WIDTH4 - 1, 2**_WIDTH6 - 1
+
+Leaf = tuple[int, int, int]
+"""First address, length, and what the arrays have for it."""
 
 
 class FrozenPrefixMap(Generic[V]):
@@ -32,84 +38,79 @@ class FrozenPrefixMap(Generic[V]):
     """
 
     def __init__(self, rows: dict[int, list[tuple[int, int, V]]]) -> None:
-        self._networks: dict[tuple[int, int], IPNetwork] = {}
-        # By place in the rows; the first address need not be kept, it is in the question.
-        self._values4 = [value for _, _, value in rows[4]]
-        self._top_bits = 24 if len(rows[4]) >= _MANY else 16
-        self._top, self._nodes = _trie(rows[4], self._top_bits)
+        self._count = len(rows[4]) + len(rows[6])
+        self._networks: dict[int, dict[int, IPNetwork]] = {4: {}, 6: {}}
+        # Each object once: routes have few next hops, which then stay in the processor's cache.
+        values = {id(value): value for part in rows.values() for _, _, value in part}
+        self._values: list[Any] = [None, *values.values()]
+        places = dict(zip(values, range(1, len(values) + 1), strict=True))
+        leaves4, leaves6 = (
+            [
+                (first, length, places[id(value)] << width | bits - length)
+                for first, length, value in rows[version]
+            ]
+            for version, bits, width in ((4, 32, _WIDTH4), (6, 128, _WIDTH6))
+        )
+        self._top_bits = 24 if len(leaves4) >= _MANY else 16
         self._top_shift = 32 - self._top_bits
-        self._values6 = [value for _, _, value in rows[6]]
-        self._lengths6 = array("B", [length for _, length, _ in rows[6]])
-        self._starts, self._owners = _segments(rows[6], BITS[6])
+        self._top, self._nodes = _trie(leaves4, self._top_bits)
+        self._starts, self._owners = _segments(leaves6, 128)
 
     def __len__(self) -> int:
-        return len(self._values4) + len(self._values6)
+        return self._count
 
     def lookup(self, address: "IPAddress | str") -> tuple[IPNetwork, V] | None:
         """The longest network around an address, with its value; None if there is none."""
-        if isinstance(address, str):
-            try:
-                address = ip_address(address)
-            except ValueError:
-                raise AddressError(address, "an address") from None
-        version = address.version
-        found = self.lookup_int(int(address), version)
+        version, asked = address_value(address)
+        found = self.lookup_int(asked, version)
         if found is None:
             return None
         first, length, value = found
-        key = (first << 8 | length, version)
-        network = self._networks.get(key)
-        if network is None:
-            network = self._networks[key] = to_network(first, length, version)
+        networks, key = self._networks[version], first << LENGTH_BITS | length
+        try:
+            network = networks[key]
+        except KeyError:
+            network = networks[key] = to_network(first, length, version)
         return network, value
 
     def lookup_int(self, value: int, version: int) -> tuple[int, int, V] | None:
         """The same for an address's value: first address, length, value; the quickest way."""
         if version == 4:
-            node = self._top[value >> self._top_shift]
-            if node >= 0:
+            leaf = self._top[value >> self._top_shift]
+            if leaf < 0:
                 if self._top_bits == 16:
-                    node = self._nodes[node + (value >> 8 & 0xFF)]
-                if node >= 0:
-                    node = self._nodes[node + (value & 0xFF)]
-            if node == _NOTHING:
+                    leaf = self._nodes[(value >> 8 & 0xFF) - leaf]
+                if leaf < 0:
+                    leaf = self._nodes[(value & 0xFF) - leaf]
+            if not leaf:
                 return None
-            leaf = -2 - node
-            length = leaf & _LENGTH
-            host_bits = 32 - length
-            return value >> host_bits << host_bits, length, self._values4[leaf >> _LENGTH_BITS]
-        index = bisect_right(self._starts, value) - 1
-        place = self._owners[index] if index >= 0 else _NOTHING
-        if place == _NOTHING:
+            shift = leaf & _LOW4
+            return value >> shift << shift, 32 - shift, self._values[leaf >> _WIDTH4]
+        leaf = self._owners[bisect_right(self._starts, value) - 1]
+        if not leaf:
             return None
-        length = self._lengths6[place]
-        host_bits = 128 - length
-        return value >> host_bits << host_bits, length, self._values6[place]
+        shift = leaf & _LOW6
+        return value >> shift << shift, 128 - shift, self._values[leaf >> _WIDTH6]
 
 
-def _trie(
-    rows: Sequence[tuple[int, int, object]], top_bits: int
-) -> tuple["array[int]", "array[int]"]:
+def _trie(leaves: Sequence[Leaf], top_bits: int) -> tuple["array[int]", "array[int]"]:
     """The arrays for IPv4.
 
     :param top_bits: 16 or 24.
-    An entry that is not negative is the place of a block in the second array, ``-1`` is no
-    network, and ``-2 - (n * 64 + length)`` is row ``n``, which makes 33 million the most.
+    A negative entry is the place of a block in the second array, with its sign changed.
     """
-    top = array("i", [_NOTHING]) * 2**top_bits
-    nodes = array("i")
+    top = array("i", [0]) * 2**top_bits
+    nodes = array("i", [0]) * _BLOCK  # no block is at 0
 
     def block(owner: "array[int]", index: int) -> int:
         """The block under an entry, made with the entry's answer all over if there is none."""
-        if owner[index] < 0:
+        if owner[index] >= 0:
             nodes.extend(array("i", [owner[index]]) * _BLOCK)
-            owner[index] = len(nodes) - _BLOCK
-        return owner[index]
+            owner[index] = _BLOCK - len(nodes)
+        return -owner[index]
 
     # Shorter ones first, so that longer ones go on top of them.
-    for place in sorted(range(len(rows)), key=lambda each: rows[each][1]):
-        first, length, _ = rows[place]
-        leaf = -2 - (place << _LENGTH_BITS | length)
+    for first, length, leaf in sorted(leaves, key=itemgetter(1)):
         # Down from level to level, to the one that the network ends in.
         level, bits, low = top, top_bits, first >> (32 - top_bits)
         while length > bits:
@@ -121,14 +122,13 @@ def _trie(
     return top, nodes
 
 
-def _segments(rows: Sequence[tuple[int, int, object]], bits: int) -> tuple[list[int], "array[int]"]:
-    """Where the answer changes, and to which row; -1 for none."""
-    starts: list[int] = []
-    owners: list[int] = []
-    around: list[tuple[int, int]] = []  # last address and place of the networks we are in
+def _segments(leaves: Iterable[Leaf], bits: int) -> tuple[list[int], "array[int]"]:
+    """Where the answer changes, and to which leaf; the first of these places is 0."""
+    starts, owners = [0], [0]
+    around: list[tuple[int, int]] = []  # the address behind, and the leaf, of those we are in
 
     def change(start: int, owner: int) -> None:
-        if starts and starts[-1] == start:
+        if starts[-1] == start:
             owners[-1] = owner
         else:
             starts.append(start)
@@ -136,13 +136,13 @@ def _segments(rows: Sequence[tuple[int, int, object]], bits: int) -> tuple[list[
 
     def leave(before: int) -> None:
         """Leave the networks that end before an address."""
-        while around and around[-1][0] < before:
-            last, _ = around.pop()
-            change(last + 1, around[-1][1] if around else -1)
+        while around and around[-1][0] <= before:
+            behind, _ = around.pop()
+            change(behind, around[-1][1] if around else 0)
 
-    for place, (first, length, _) in enumerate(rows):
+    for first, length, leaf in leaves:
         leave(first)
-        change(first, place)
-        around.append((first + (1 << (bits - length)) - 1, place))
+        change(first, leaf)
+        around.append((first + (1 << (bits - length)), leaf))
     leave(1 << bits)
     return starts, array("q", owners)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from socket import AF_INET, inet_pton
 
 from netsuite.ip import _intervals
 from netsuite.ip._errors import AddressError
@@ -26,6 +27,22 @@ def to_address(value: int, version: int) -> IPAddress:
 def to_network(value: int, length: int, version: int) -> IPNetwork:
     """The network with a first address and a length."""
     return IPv4Network((value, length)) if version == 4 else IPv6Network((value, length))
+
+
+def address_value(address: "IPAddress | str") -> tuple[int, int]:
+    """Version and value of an address, or of the one in a text."""
+    if isinstance(address, IPv4Address):
+        return 4, int(address)
+    if isinstance(address, IPv6Address):
+        return 6, int(address)
+    try:
+        return 4, int.from_bytes(inet_pton(AF_INET, address), "big")
+    except (OSError, ValueError):  # not IPv4, or not even a text for the system
+        pass
+    try:
+        return 6, int(IPv6Address(address))
+    except ValueError:
+        raise AddressError(address, "an address") from None
 
 
 @dataclass(frozen=True, order=True, slots=True)

@@ -2,11 +2,12 @@
 
 import json
 from array import array
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from random import Random
 from socket import AF_INET, inet_ntop
+from sys import byteorder
 from typing import Any
 
 from netsuite.ip import _intervals
@@ -36,11 +37,16 @@ class IPSet:
     :raises AddressError: for a text that is none of those.
     """
 
-    __slots__ = ("_families", "_hash", "_index")
+    __slots__ = ("_bounds", "_families", "_hash", "_index")
 
     def __init__(
         self, items: "Iterable[IPAddress | IPNetwork | IPRange | IPSet | str]" = ()
     ) -> None:
+        if isinstance(items, list | tuple):  # it may well be of IPv4 texts alone
+            read = ipv4_intervals(items)
+            if read is not None:
+                self._set({4: read, 6: _intervals.EMPTY})
+                return
         pairs: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
         texts: list[str] = []
         others: list[str] = []
@@ -66,8 +72,9 @@ class IPSet:
     def _set(self, families: dict[int, Intervals]) -> None:
         self._families = {4: _packed(families[4]), 6: families[6]}
         self._hash: int | None = None
-        # Where in the IPv4 bounds each /16 begins: made for large sets, when first asked.
+        # For large sets, made when first asked: see _indexed.
         self._index: array[int] | None = None
+        self._bounds = array("H")
 
     @classmethod
     def _of(cls, families: dict[int, Intervals]) -> "IPSet":
@@ -89,16 +96,19 @@ class IPSet:
 
     def contains_int(self, value: int, version: int) -> bool:
         """Whether the address of a family with a value is in the set; the quickest way to ask."""
-        starts, ends = self._families[version]
-        if version != 4 or len(starts) < _INDEXED:
-            place = bisect_right(starts, value) - 1
-        else:
-            index = self._index
-            if index is None:
-                index = self._index = _index_of(starts)
-            high = value >> 16
-            place = bisect_right(starts, value, index[high], index[high + 1]) - 1
-        return place >= 0 and value <= ends[place]
+        index = self._index
+        if index is None or version != 4:
+            return self._contains_int(value, version)
+        high = value >> 16
+        place = bisect_right(self._bounds, value & 0xFFFF, index[high], index[high + 1])
+        return place & 1 == 1
+
+    def _contains_int(self, value: int, version: int) -> bool:
+        family = self._families[version]
+        if version == 4 and len(family.starts) >= _INDEXED:
+            self._bounds, self._index = _indexed(family)
+            return self.contains_int(value, version)
+        return _intervals.contains(family, value, value)
 
     def overlaps(self, other: "IPAddress | IPNetwork | IPRange | IPSet") -> bool:
         """Whether some address is in both."""
@@ -368,12 +378,20 @@ def _packed(family: Intervals) -> Intervals:
     return Intervals(array("I", family.starts), array("I", family.ends))
 
 
-def _index_of(starts: Sequence[int]) -> "array[int]":
-    """For each /16, how many ranges begin below it."""
-    counts = [0] * (2**16 + 1)
-    for start in starts:
-        counts[(start >> 16) + 1] += 1
-    return array("I", accumulate(counts))
+def _indexed(family: Intervals) -> "tuple[array[int], array[int]]":
+    """The places where the answer changes: the last 16 bits of each, and where each /16 begins.
+
+    An address is in the set if the number of places up to it is odd.
+    """
+    places = array("I", bytes(8 * len(family.starts)))
+    places[::2] = array("I", family.starts)
+    places[1::2] = array("I", [(end + 1) & _LAST[4] for end in family.ends])
+    if not places[-1]:  # behind the last address of all, where nobody asks
+        places.pop()
+    index = array("I", [bisect_left(places, high << 16) for high in range(2**16)])
+    index.append(len(places))
+    halves = array("H", places.tobytes())
+    return halves[::2] if byteorder == "little" else halves[1::2], index
 
 
 def _value_at(family: Intervals, place: int) -> int:

@@ -3,7 +3,7 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from netsuite.ip import AddressError, IPRange, IPSet
+from netsuite.ip import AddressError, IPRange, IPSet, _set
 
 
 def texts(items: IPSet) -> list[str]:
@@ -59,6 +59,27 @@ class MakingTests(SynchronousTestCase):
 class AskingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.set = IPSet(["10.0.0.0/24", "10.0.2.0/24", "2001:db8::/126"])
+
+    def test_an_index_gives_the_same_answers(self) -> None:
+        """Large sets have one: at the ends of ranges, of each /16, and of the address space."""
+        for texts in (
+            ["0.0.0.0/32", "10.0.0.0/16", "10.2.0.0/15", "10.5.255.255/32", "255.255.255.255/32"],
+            ["0.0.0.1/32", "10.0.255.0/24", "10.1.0.0/24", "10.2.0.0/32", "255.255.255.254/32"],
+            ["0.0.0.0/1", "192.0.2.0/24"],
+            ["128.0.0.0/1", "10.0.0.0/8"],
+        ):
+            made = IPSet(texts)
+            ends = {0, 2**32 - 1} | {number << 16 for number in (1, 0x0A00, 0x0A01, 0x0A02, 0x0A06)}
+            for each in made.ranges():
+                ends |= {int(each.first), int(each.last)}
+            values = {end + step for end in ends for step in (-1, 0, 1)} - {-1, 2**32}
+            self.patch(_set, "_INDEXED", 2**20)
+            expected = {value: made.contains_int(value, 4) for value in values}
+            self.assertIsNone(made._index)
+            self.patch(_set, "_INDEXED", 1)
+            self.assertEqual({value: made.contains_int(value, 4) for value in values}, expected)
+            self.assertIsNotNone(made._index)
+            self.assertIs(made.contains_int(0, 6), False)
 
     def test_membership(self) -> None:
         for item, inside in [
