@@ -190,7 +190,8 @@ def test_checking_finds_what_files_say_wrong(tmp_path: Path) -> None:
     acl.write_text("allow 10.0.0.0/8\ndeny 10.0.0.0/33\n")
     result = run(tmp_path, "netsuite", "echo", "--access-file=acl", "--check-config")
     assert result.returncode == 2
-    assert f"({acl}, line 2)" in result.stderr
+    assert f"access file {acl}: 'deny 10.0.0.0/33': expected" in result.stderr
+    assert "line 2" in result.stderr
     assert result.stderr.count("\n") == 1
 
 
