@@ -5,7 +5,7 @@ import signal
 import sys
 from typing import Protocol
 
-from bench import echo, ip
+from bench import echo, idle, ip, limits
 from bench._procs import BenchError
 
 
@@ -24,7 +24,7 @@ class Benchmark(Protocol):
         """
 
 
-BENCHMARKS: dict[str, Benchmark] = {"echo": echo, "ip": ip}
+BENCHMARKS: dict[str, Benchmark] = {"echo": echo, "limits": limits, "idle": idle, "ip": ip}
 
 
 def main() -> int:

@@ -14,8 +14,25 @@ SOURCE = Path(__file__).with_name("load.c")
 
 
 @dataclass(frozen=True)
+class Workload:
+    """What a server is to do."""
+
+    size: int
+    """Bytes of a message."""
+
+    connections: int
+    """Open at a time, each with one message in flight."""
+
+    anew: bool = False
+    """Whether each message has a new connection, which is closed after it."""
+
+
+@dataclass(frozen=True)
 class Measurement:
-    """What a server did under load. CPU times are of the same time as the round trips."""
+    """What a server did under load. CPU times are of the same time as the round trips.
+
+    With new connections a round trip is a whole one: from connecting to the end from both sides.
+    """
 
     round_trips: int
     elapsed_seconds: float
@@ -56,12 +73,10 @@ class Load:
 
 
 @contextmanager
-def connected(server: Server, core: int, connections: int, size: int) -> Iterator[Load]:
-    """Connect to a server from one CPU.
-
-    :param size: bytes of a message.
-    """
-    arguments = (server.port, connections, size)
+def connected(server: Server, core: int, workload: Workload) -> Iterator[Load]:
+    """Connect to a server from one CPU."""
+    arguments: list[object] = [server.port, workload.connections, workload.size]
+    arguments += ["anew"] if workload.anew else []
     with pinned(core):
         process = subprocess.Popen(
             [str(compiled(SOURCE)), *map(str, arguments)],

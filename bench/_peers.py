@@ -1,7 +1,9 @@
 """The echo servers that are compared."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -33,6 +35,9 @@ class Peer(Protocol):
 class Netsuite:
     """The echo service of netsuite, as twistd runs it."""
 
+    options: tuple[str, ...] = ()
+    """Of the service."""
+
     def command(self) -> list[str]:
         """Start the plugin of this checkout in the foreground."""
         twistd = Path(sys.executable).with_name("twistd")
@@ -41,6 +46,7 @@ class Netsuite:
         return [
             *(str(twistd), "-n", "--pidfile=", "--logfile=/dev/null", "--reactor=epoll"),
             *("netsuite-echo", "--listen=tcp:0:interface=127.0.0.1", "--port-file", PORT_FILE),
+            *self.options,
         ]
 
     def version(self) -> str:
@@ -105,8 +111,74 @@ class CPeer:
         return _first_line([compiler(), "--version"])
 
 
+@dataclass(frozen=True)
+class Nginx:
+    """nginx with one worker, an HTTP server: by itself it has no echo."""
+
+    slots: int
+    """Connections that it may have: it takes memory for all of them when it starts."""
+
+    scratch: Path
+    """A directory for its files."""
+
+    def command(self) -> list[str]:
+        """Have :mod:`bench.peers.http_nginx` configure and become it."""
+        module = [sys.executable, "-m", "bench.peers.http_nginx"]
+        return [*module, self._program(), str(self.slots), str(self.scratch)]
+
+    def version(self) -> str:
+        """Name the version of nginx."""
+        done = subprocess.run([self._program(), "-v"], capture_output=True, text=True, check=True)
+        return done.stderr.strip().removeprefix("nginx version: ").replace("/", " ")
+
+    def _program(self) -> str:
+        nginx = which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+        if nginx is None:
+            raise BenchError("no nginx: install the Debian package nginx-light")
+        return nginx
+
+
 def _first_line(command: list[str]) -> str:
     return subprocess.check_output(command, text=True).partition("\n")[0]
+
+
+def commands_of(peers: Mapping[str, Peer]) -> dict[str, list[str]]:
+    """Prepare the peers.
+
+    :raises BenchError: with a line for each that is missing.
+    """
+    commands, missing = {}, []
+    for name, peer in peers.items():
+        try:
+            commands[name] = peer.command()
+        except BenchError as error:
+            missing.append(f"{name}: {error}")
+    if missing:
+        raise BenchError("\nbench: ".join([*missing, "or choose other peers with --peers"]))
+    return commands
+
+
+ACCESS_RULES = 4096
+
+
+def every_limit(scratch: Path) -> tuple[str, ...]:
+    """Every limit that netsuite-echo has, at values that none of our connections comes near.
+
+    The last rule of the access file is the one that lets them in.
+
+    :param scratch: a directory for the access file and the access log.
+    """
+    access = scratch / "access"
+    denied = [f"deny 10.{index >> 8}.{index & 255}.0/25\n" for index in range(ACCESS_RULES - 1)]
+    access.write_text("".join([*denied, "allow 127.0.0.0/8\n"]))
+    return (
+        *("--deny=192.0.2.0/24", "--allow=198.51.100.0/24", f"--access-file={access}"),
+        *("--max-connections=15000", "--max-per-client=15000"),
+        *("--accept-rate=1000000", "--client-accept-rate=1000000"),
+        *("--idle-timeout=60", "--stall-timeout=60", "--total-timeout=86400"),
+        *("--rate=10G", "--client-rate=10G"),
+        *(f"--access-log={scratch / 'access.log'}", "--admin=0"),
+    )
 
 
 REFERENCE = "twisted"

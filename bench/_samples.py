@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 
-from bench._load import Measurement
+from bench._load import Measurement, Workload
 
 
 @dataclass(frozen=True)
 class Sample:
     """One peer in one round."""
 
-    size: int
+    workload: Workload
     round: int
     peer: str
     measured: Measurement
@@ -39,7 +39,8 @@ class Sample:
     def record(self) -> dict[str, object]:
         """Return everything as one flat object."""
         return {
-            "size": self.size,
+            "size": self.workload.size,
+            "anew": self.workload.anew,
             "round": self.round,
             "peer": self.peer,
             **asdict(self.measured),
@@ -65,9 +66,9 @@ def combine(slices: Sequence[Measurement]) -> Measurement:
 
 @dataclass(frozen=True)
 class Summary:
-    """The rounds of one peer at one message size: medians, and ratios round by round."""
+    """The rounds of one peer at one kind of work: medians, and ratios round by round."""
 
-    size: int
+    workload: Workload
     peer: str
     round_trips_per_second: float
     cpu_us_per_round_trip: float
@@ -80,15 +81,15 @@ class Summary:
     cost_ratios: list[float]
 
 
-def summarise(samples: Sequence[Sample], size: int, peer: str, reference: str) -> Summary:
-    """Summarise one peer at one message size.
+def summarise(samples: Sequence[Sample], workload: Workload, peer: str, reference: str) -> Summary:
+    """Summarise one peer at one kind of work.
 
     :param samples: the whole run.
     :param reference: the peer to take ratios to.
     """
     rounds = {
         name: sorted(
-            (sample for sample in samples if (sample.size, sample.peer) == (size, name)),
+            (sample for sample in samples if (sample.workload, sample.peer) == (workload, name)),
             key=lambda sample: sample.round,
         )
         for name in (peer, reference)
@@ -96,7 +97,7 @@ def summarise(samples: Sequence[Sample], size: int, peer: str, reference: str) -
     ours = rounds[peer]
     pairs = list(zip(ours, rounds[reference], strict=True)) if rounds[reference] else []
     return Summary(
-        size=size,
+        workload=workload,
         peer=peer,
         round_trips_per_second=median(sample.rate for sample in ours),
         cpu_us_per_round_trip=median(sample.cost for sample in ours),

@@ -1,12 +1,17 @@
 /* A closed-loop load for TCP echo servers on 127.0.0.1.
  *
- *     load PORT CONNECTIONS SIZE
+ *     load PORT CONNECTIONS SIZE [anew]
  *
  * Opens the connections, then takes orders: each line of standard input is a number of seconds, for
  * which every connection has one message of SIZE bytes in flight: it sends the whole message, waits
  * until all of it has come back, and starts again.  When the time is over the last messages are
  * waited for, so that nothing is in flight between two orders, and one line of JSON tells what was
  * measured.  End of file ends it.
+ *
+ * With "anew" every message has a connection of its own, so that what is measured is a whole
+ * connection: connect, one message there and back, end of file from us, end of file from the server.
+ * The connections come from many addresses, so that the ports do not run out.  None is open between
+ * two orders.
  *
  * Every byte that comes back is compared.  A broken connection, a wrong byte or a stall is one line
  * on standard error and exit status 1.
@@ -28,6 +33,7 @@
 enum {
     BATCH = 256,         /* events taken from one epoll_wait */
     LINE = 64,           /* bytes of an order */
+    SOURCES = 250,       /* addresses that new connections come from, from 127.0.0.2 */
     PERIOD = 251,        /* of the pattern; a prime, so that messages start at different bytes */
     STALL_SECONDS = 5,   /* without any event, or for one connect */
 };
@@ -38,9 +44,12 @@ struct connection {
     size_t position;     /* where this message starts in the pattern, below PERIOD */
     size_t to_send;      /* bytes of this message */
     size_t to_receive;
+    int ending;          /* whether we have sent the end of file */
     int64_t began;       /* nanoseconds */
 };
 
+static int port, epoll;
+static int anew;               /* whether every message has a connection of its own */
 static size_t size;            /* of a message */
 static char *pattern;          /* size + PERIOD bytes */
 static char *received;         /* size bytes, shared: what was compared is not needed again */
@@ -69,7 +78,17 @@ static int64_t nanoseconds(clockid_t clock) {
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-static void open_connection(struct connection *c, unsigned index, int port, int epoll) {
+/* Connections in turn come from different addresses; the port is chosen by connect(). */
+static int bind_to_next_source(int fd) {
+    static unsigned turn;
+    struct sockaddr_in source = {.sin_family = AF_INET,
+                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + turn++ % SOURCES)};
+    int on = 1;
+    return setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) < 0 ||
+           bind(fd, (struct sockaddr *)&source, sizeof source) < 0;
+}
+
+static void open_connection(struct connection *c) {
     struct sockaddr_in server = {.sin_family = AF_INET,
                                  .sin_port = htons((uint16_t)port),
                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -78,18 +97,17 @@ static void open_connection(struct connection *c, unsigned index, int port, int 
                                    .data.ptr = c};
     int on = 1;
 
-    c->index = index;
-    c->position = index % PERIOD;
+    c->ending = 0;
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (c->fd < 0)
-        die("connection %u: no socket: %s", index, strerror(errno));
+    if (c->fd < 0 || (anew && bind_to_next_source(c->fd)))
+        die("connection %u: no socket: %s", c->index, strerror(errno));
     /* On Linux the send timeout bounds connect() too; MSG_DONTWAIT does the rest. */
     if (setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0 ||
         setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
         connect(c->fd, (struct sockaddr *)&server, sizeof server) < 0)
-        die("connection %u: cannot connect to port %d: %s", index, port, strerror(errno));
+        die("connection %u: cannot connect to port %d: %s", c->index, port, strerror(errno));
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &interest) < 0)
-        die("connection %u: epoll_ctl: %s", index, strerror(errno));
+        die("connection %u: epoll_ctl: %s", c->index, strerror(errno));
 }
 
 /* Send what the socket takes; the next EPOLLOUT sends the rest. */
@@ -107,6 +125,8 @@ static void send_rest(struct connection *c) {
 }
 
 static void begin_message(struct connection *c, int64_t now) {
+    if (anew)
+        open_connection(c);
     c->to_send = c->to_receive = size;
     c->began = now;
     send_rest(c);
@@ -137,6 +157,16 @@ static int receive_rest(struct connection *c) {
     return 1;
 }
 
+/* The server has closed: was that in turn, and was it in order? */
+static void end_connection(struct connection *c) {
+    char beyond;
+    if (!c->ending)
+        die("connection %u was closed by the server", c->index);
+    if (recv(c->fd, &beyond, 1, MSG_DONTWAIT) != 0)
+        die("connection %u did not end with an end of file", c->index);
+    close(c->fd);
+}
+
 static void record(int64_t latency) {
     if (measured == room) {
         room = room ? room * 2 : 65536;
@@ -164,7 +194,7 @@ static void report(int64_t elapsed, int64_t cpu) {
 }
 
 /* Keep the connections busy for some nanoseconds. */
-static void run(struct connection *connections, unsigned count, int epoll, int64_t duration) {
+static void run(struct connection *connections, unsigned count, int64_t duration) {
     int64_t cpu = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
     int64_t began = nanoseconds(CLOCK_MONOTONIC), now = began;
     unsigned in_flight = count;
@@ -181,11 +211,19 @@ static void run(struct connection *connections, unsigned count, int epoll, int64
             die("epoll_wait: %s", strerror(errno));
         for (int i = 0; i < ready; i++) {
             struct connection *c = events[i].data.ptr;
-            if (events[i].events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
-                die("connection %u was closed by the server", c->index);
-            send_rest(c);
-            if (!(events[i].events & EPOLLIN) || !receive_rest(c))
-                continue;
+            if (events[i].events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) {
+                end_connection(c);
+            } else {
+                send_rest(c);
+                if (c->ending || !(events[i].events & EPOLLIN) || !receive_rest(c))
+                    continue;
+                if (anew) {
+                    c->ending = 1;
+                    if (shutdown(c->fd, SHUT_WR) < 0)
+                        die("connection %u broke at its end: %s", c->index, strerror(errno));
+                    continue;
+                }
+            }
             now = nanoseconds(CLOCK_MONOTONIC);
             record(now - c->began);
             c->position = (c->position + 1) % PERIOD;
@@ -201,9 +239,11 @@ static void run(struct connection *connections, unsigned count, int epoll, int64
 int main(int argc, char **argv) {
     char line[LINE];
 
-    if (argc != 4)
-        die("usage: load PORT CONNECTIONS SIZE");
-    int port = atoi(argv[1]), count = atoi(argv[2]);
+    anew = argc == 5 && strcmp(argv[4], "anew") == 0;
+    if (argc != 4 + anew)
+        die("usage: load PORT CONNECTIONS SIZE [anew]");
+    int count = atoi(argv[2]);
+    port = atoi(argv[1]);
     size = strtoull(argv[3], NULL, 10);
     if (port < 1 || port > 65535 || count < 1 || size < 1)
         die("load: an argument is out of range");
@@ -213,13 +253,17 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < size + PERIOD; i++)
         pattern[i] = (char)(i % PERIOD);
 
-    int epoll = epoll_create1(0);
+    epoll = epoll_create1(0);
     if (epoll < 0)
         die("epoll_create1: %s", strerror(errno));
     struct connection *connections = allocate(NULL, (size_t)count * sizeof *connections);
-    for (int i = 0; i < count; i++)
-        open_connection(&connections[i], (unsigned)i, port, epoll);
+    for (int i = 0; i < count; i++) {
+        connections[i].index = (unsigned)i;
+        connections[i].position = (size_t)i % PERIOD;
+        if (!anew)
+            open_connection(&connections[i]);
+    }
     while (fgets(line, sizeof line, stdin) != NULL)
-        run(connections, (unsigned)count, epoll, (int64_t)(atof(line) * 1e9));
+        run(connections, (unsigned)count, (int64_t)(atof(line) * 1e9));
     return 0;
 }
