@@ -86,7 +86,8 @@ class Daemon(MultiService):
         self._port_file = None if config.port_file is None else PortFile(config.port_file)
         self._pool: WorkerPool | None = None
         self._place = 0
-        self._is_worker = False
+        #: Whether it works for a supervisor, which speaks for it.
+        self.is_worker = False
         self._lent: list[socket.socket] = []
         self._stats_name = name or (listeners[0].name if listeners else "netsuite")
         self.on_drain: Callable[[], object] = self.stopService
@@ -187,7 +188,7 @@ class Daemon(MultiService):
 
     def inherit(self, sockets: Sequence[Sequence[socket.socket]]) -> None:
         """Be a worker: listen on these, for each endpoint, and leave the rest to the supervisor."""
-        self._is_worker = True
+        self.is_worker = True
         self._admin = None
         for part, inherited in zip(self._parts, sockets, strict=True):
             if part.service.server_reactor is not None:
@@ -219,6 +220,12 @@ class Daemon(MultiService):
         return tuple(each.address for each in self.listening)
 
     @property
+    def first_addresses(self) -> list[IAddress]:
+        """Of each endpoint its first address."""
+        ports = [part.service.port for part in self._parts]
+        return [port.getHost() for port in ports if port is not None]
+
+    @property
     def active(self) -> int:
         """Connections open now."""
         return sum(part.service.active for part in self._parts)
@@ -242,10 +249,8 @@ class Daemon(MultiService):
             self._check_datagrams()
             if self._admin is not None:
                 self._admin.privilegedStartService()
-            if self._port_file is not None and not self._is_worker:
-                self._port_file.write(
-                    [part.service.port.getHost() for part in self._parts if part.service.port]
-                )
+            if self._port_file is not None and not self.is_worker:
+                self._port_file.write(self.first_addresses)
         except StartError:
             self._started = False
             self._stop_all()
@@ -307,12 +312,8 @@ class Daemon(MultiService):
         :returns: what makes it so, for open connections too where that makes sense.
         :raises ConfigError: for a file that does not say it right.
         """
-        try:
-            rules = Rules.read(config)
-            certificates = self._certificates.prepare(rules.tls)
-        except ConfigError:
-            self._reloads["failed"] += 1
-            raise
+        rules = Rules.read(config)
+        certificates = self._certificates.prepare(rules.tls)
 
         def commit() -> None:
             self._config = config
@@ -332,7 +333,12 @@ class Daemon(MultiService):
 
         :raises ConfigError: for a file that does not say it right; nothing has changed then.
         """
-        self.prepare(config)()
+        try:
+            commit = self.prepare(config)
+        except ConfigError:
+            self.reload_failed()
+            raise
+        commit()
 
     def reload_failed(self) -> None:
         """Count a reload that came to nothing before it came here."""
@@ -443,7 +449,7 @@ class Daemon(MultiService):
                     where = f"UDP {address_text(host)}"
                     protocol = part.listener.datagrams()
                     datagram_port = listen_datagram(
-                        self._reactor, host, protocol, reuse_port=self._is_worker
+                        self._reactor, host, protocol, reuse_port=self.is_worker
                     )
                     self._datagram_ports.append((part.listener.name, datagram_port))
         except Exception as error:
@@ -463,7 +469,7 @@ class Daemon(MultiService):
                 )
 
     def _announce(self) -> None:
-        if not self._started or self._is_worker:
+        if not self._started or self.is_worker:
             return
         for each in self.listening:
             self._announce_one(each.name, each.address)

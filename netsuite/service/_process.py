@@ -24,7 +24,7 @@ from netsuite.service._errors import ConfigError, StartError
 from netsuite.service._heap import keep_spare_memory
 from netsuite.service._log_destination import LogDestination, log_to, terminal_is_gone
 from netsuite.service._notify import Notifier, NotifyService, Supervision
-from netsuite.service._options import ServerOptions, exit_with, twistd_options
+from netsuite.service._setting_options import SettingOptions, exit_with, twistd_options
 from netsuite.service._worker import WorkerLink, take_place
 from netsuite.service._worker_link import WorkerPlace
 from netsuite.service._workers import WorkerPool, worker_arguments
@@ -34,7 +34,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def process_service(
-    options: ServerOptions, config: DaemonConfig, build: Callable[[], Any], reactor: Any
+    options: SettingOptions, config: DaemonConfig, build: Callable[[], Any], reactor: Any
 ) -> "ProcessService":
     """What a ``makeService`` returns: the daemon, with all that a process needs around it.
 
@@ -65,12 +65,12 @@ def process_service(
         elif config.workers > 1:
             service.pool = _pool(options, config, service, daemon, reactor)
     except ConfigError as error:
-        exit_with(options.service_name, str(error))
+        exit_with(options.service_name, str(options.explained(error)))
     return service
 
 
 def _pool(
-    options: ServerOptions,
+    options: SettingOptions,
     config: DaemonConfig,
     service: "ProcessService",
     daemon: Any,
@@ -136,7 +136,7 @@ class ProcessService(Service):
         log: LogDestination,
         reactor: Any,
         *,
-        options: ServerOptions | None = None,
+        options: SettingOptions | None = None,
         notify: NotifyService | None = None,
     ) -> None:
         self._service_name = name
@@ -229,6 +229,8 @@ class ProcessService(Service):
         super().stopService()
         self._stopping = True
         self._notify.stopping(self._drain_timeout)
+        if self.pool is not None:
+            self.pool.stop(self._drain_timeout)
         stopped: Deferred[None] = self._daemon.stopService()
         return stopped.addCallback(self._drained)
 
@@ -320,11 +322,12 @@ class ProcessService(Service):
             return
         try:
             config = self._options.reload()
+            commit = self._prepared(config)
         except (ConfigError, UsageError) as error:
             for each in self._daemon.daemons:
                 each.reload_failed()
             raise ConfigError(str(error)) from None
-        self._daemon.prepare(config)()
+        commit()
         self.destination.set_level(self._daemon.daemons[0].log_level)
         self._log.info("reloaded")
         if self._options.needs_restart:
@@ -332,6 +335,13 @@ class ProcessService(Service):
             self._log.warn("needs a restart to change: {names}", names=names)
         if self.pool is not None:
             self.pool.tell("reload").addCallback(self._workers_reloaded)
+
+    def _prepared(self, config: Any) -> Callable[[], None]:
+        try:
+            commit: Callable[[], None] = self._daemon.prepare(config)
+        except ConfigError as error:
+            raise (self._options.explained(error) if self._options else error) from None
+        return commit
 
     def _workers_reloaded(self, complaints: list[str]) -> None:
         for complaint in complaints:

@@ -106,7 +106,7 @@ class Suite(Service):
     @property
     def _speaks(self) -> bool:
         """Whether this process has the port file and the admin site: workers have not."""
-        return not any(daemon._is_worker for daemon in self.daemons)
+        return not any(daemon.is_worker for daemon in self.daemons)
 
     def privilegedStartService(self) -> None:
         """Listen for all daemons, or for none.
@@ -128,8 +128,7 @@ class Suite(Service):
 
     def _first_addresses(self) -> list[IAddress]:
         """Of each endpoint its first address."""
-        ports = [part.service.port for daemon in self.daemons for part in daemon._parts]
-        return [port.getHost() for port in ports if port is not None]
+        return [address for daemon in self.daemons for address in daemon.first_addresses]
 
     def startService(self) -> None:
         """Listen, unless :meth:`privilegedStartService` did, and serve."""

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from itertools import count as counter
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -176,6 +177,8 @@ class WorkerPool:
         log_line: Callable[[str], object],
     ) -> None:
         self._arguments = arguments
+        # Relative names on the command line are of here; twistd may go elsewhere.
+        self._directory = Path.cwd()
         self.count = count
         self._reactor = reactor
         self._clock = clock
@@ -224,6 +227,7 @@ class WorkerPool:
             sys.executable,
             [sys.executable, "-P", "-m", "netsuite.service.worker", *self._arguments],
             env=_environment(place),
+            path=str(self._directory),
             childFDs=descriptors,
         )
 

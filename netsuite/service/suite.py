@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from twisted.application.service import IService
 from twisted.python import usage
@@ -177,4 +177,4 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     build = partial(build_service, options.config, reactor)
-    return process_service(cast("Any", options), options.config.daemon, build, reactor)
+    return process_service(options, options.config.daemon, build, reactor)

@@ -385,7 +385,7 @@ class SuiteTests(SuiteTestCase):
         path = Path(self.mktemp())
         suite = self.suite(SUITE, f"--port-file={path}", "--admin=9100")
         for daemon in suite.daemons:
-            daemon._is_worker = True
+            daemon.is_worker = True
         suite.startService()
         self.assertFalse(path.exists())
         self.assertNotIn(9100, self.listening())

@@ -69,7 +69,7 @@ class Reactor(Clock):
         self.processes: list[FakeProcess] = []
 
     def spawnProcess(
-        self, protocol: Any, executable: str, arguments: Any, env: Any, childFDs: Any
+        self, protocol: Any, executable: str, arguments: Any, env: Any, childFDs: Any, path: str
     ) -> None:
         process = FakeProcess(protocol, env, childFDs)
         self.arguments = arguments
