@@ -11,6 +11,7 @@ a byte's way costs a subtraction and a comparison, and the clock is asked once a
 """
 
 from collections.abc import Callable, Sequence
+from errno import ENOBUFS, EWOULDBLOCK
 from typing import Any
 
 from twisted.internet import main, tcp, unix
@@ -28,6 +29,8 @@ from netsuite.net.endpoints import listening_ports
 
 #: A shorter wait is not worth a timer, in seconds: what comes next waits longer for it.
 SHORTEST_WAIT = 0.002
+
+_TRY_AGAIN = (EWOULDBLOCK, ENOBUFS)
 
 
 class Direction:
@@ -187,9 +190,7 @@ class Metered:
     def writeSomeData(self, data: Any) -> Any:
         """Write what the rate allows; the number of bytes, or why the connection is lost."""
         writing = self._writing
-        if writing is None or not data:
-            sent = super().writeSomeData(data)  # type: ignore[misc]  # the transport's
-        else:
+        if writing is not None and data:
             if writing.credit <= 0 and not writing.waiting:
                 writing.refill()
             if writing.waiting:
@@ -197,12 +198,15 @@ class Metered:
                 return 0
             if len(data) > writing.credit:
                 data = memoryview(data)[: writing.credit]
-            sent = super().writeSomeData(data)  # type: ignore[misc]  # the transport's
+        sent = self._send(data)
         if sent.__class__ is int:
             self.bytes_sent += sent
             if writing is not None:
                 writing.credit -= sent
         return sent
+
+    def _send(self, data: Any) -> Any:
+        return super().writeSomeData(data)  # type: ignore[misc]  # the transport's
 
     def _write_on(self) -> None:
         if self.connected and self.unsent:  # type: ignore[attr-defined]  # the transport's
@@ -221,6 +225,8 @@ class Metered:
                 on_lost(reason)
 
     def _end_shaping(self) -> None:
+        if self._reading is None and self._writing is None:
+            return  # without touching its attributes: they would take more memory from then on
         for direction in (self._reading, self._writing):
             if direction is not None:
                 direction.end()
@@ -231,6 +237,15 @@ class Metered:
 
 class MeteredTCP(Metered, tcp.Server):
     """A metered TCP connection."""
+
+    def _send(self, data: Any) -> Any:
+        # What Twisted does, without what it takes for systems that we do not run on.
+        if len(data) > self.SEND_LIMIT:
+            data = memoryview(data)[: self.SEND_LIMIT]
+        try:
+            return self.socket.send(data)
+        except OSError as error:
+            return 0 if error.args[0] in _TRY_AGAIN else main.CONNECTION_LOST
 
 
 class MeteredUNIX(Metered, unix.Server):
