@@ -1,7 +1,6 @@
 """The gate in front of a factory: who comes in, and what is known of those who are in."""
 
 from collections.abc import Callable
-from functools import partial
 from itertools import count
 from typing import Any, Protocol
 
@@ -40,6 +39,7 @@ class Connection:
 
     __slots__ = (
         "_bytes",
+        "_gate",
         "_sent",
         "client",
         "ended",
@@ -66,6 +66,7 @@ class Connection:
         self.told: float | None = None
         self.ended: str | None = None
         self.entered = False
+        self._gate: Gate | None = None
         self._bytes = self._sent = 0
 
     @property
@@ -125,6 +126,11 @@ class Connection:
         """Close at once; what was not sent is lost."""
         if self.transport is not None:
             getattr(self.transport, "abortConnection", self.transport.loseConnection)()
+
+    def lost(self, reason: Failure) -> None:
+        """It is gone."""
+        if self._gate is not None:
+            self._gate._lost(self, reason)
 
 
 class Observer(Protocol):
@@ -279,13 +285,13 @@ class Gate:
         connection.transport = transport
         connection.meter = _meter_of(transport)
         self.connections.add(connection)
-        lost = partial(self._lost, connection)
+        connection._gate = self
         if connection.meter is not None:
-            connection.meter.on_lost = lost
+            connection.meter.on_lost = connection.lost
         else:
             # Transports made for tests have no connectionLost: there the protocol's is the end.
             has_end = hasattr(transport, "connectionLost")
-            _after_connection_lost(transport if has_end else connection.protocol, lost)
+            _after_connection_lost(transport if has_end else connection.protocol, connection.lost)
         if isinstance(connection.protocol, ProxyProtocol):
             self._waiting += 1
         elif not isinstance(connection.protocol, RefusalProtocol):

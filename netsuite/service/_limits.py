@@ -116,12 +116,12 @@ class StreamLimits:
                 self._clock,
             )
 
-    def _buckets(self, clients: ClientBuckets | None, client: Hashable) -> list[RateBucket]:
+    def _buckets(self, clients: ClientBuckets | None, client: Hashable) -> tuple[RateBucket, ...]:
         rate = self.rules.rate
-        buckets = [] if rate is None else [stream_bucket(rate)]
-        if clients is not None and client is not None:
-            buckets.append(clients.join(client))
-        return buckets
+        own = () if rate is None else (stream_bucket(rate),)
+        if clients is None or client is None:
+            return own
+        return (*own, clients.join(client))
 
     # Timeouts.
 
