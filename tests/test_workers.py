@@ -233,7 +233,8 @@ def test_a_reload_reaches_every_worker(tmp_path: Path) -> None:
         rules.write_text("deny everybody\n")
         service.signal(signal.SIGHUP)
         service.wait_for_log("not reloaded")
-        assert "access, line 1" in service.log()
+        assert f"access file {rules}: 'deny everybody': " in service.log()
+        assert "(line 1)" in service.log()
         assert "Traceback" not in service.log()
 
 
