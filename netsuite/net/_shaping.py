@@ -48,7 +48,7 @@ class RateBucket:
         return max(0.0, -self._tokens / self.rate)
 
     def give_back(self, count: int) -> None:
-        """Return tokens that were taken and not used."""
+        """Return tokens that were taken and not used; below 0, those that were not paid yet."""
         self._tokens = min(self._burst, self._tokens + count)
 
 

@@ -83,11 +83,11 @@ class Direction:
         self._release()
 
     def end(self) -> None:
-        """Stop waiting, and give back what was not used."""
+        """Stop waiting, and give back what was not used, or pay for what was read beyond it."""
         if self._wait is not None:
             self._wait.cancel()
             self._wait = None
-        unused, self.credit = max(0, self.credit), 0
+        unused, self.credit = self.credit, 0
         for bucket in self._buckets:
             bucket.give_back(unused)
 

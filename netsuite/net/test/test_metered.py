@@ -442,6 +442,22 @@ class SharedTests(SynchronousTestCase):
             self.reactor.run(0)
         self.assertLessEqual(received, 2 * RATE + BURST)
 
+    def test_what_was_read_beyond_is_paid_by_the_next_one(self) -> None:
+        buckets = ClientBuckets(RATE)
+        received = 0
+        for _ in range(200):
+            protocol = Recorder()
+            transport = connect(protocol, self.reactor)
+            transport.shape([buckets.join("a")], [], self.reactor)
+            transport.socket.incoming += bytes(TURN - 1)
+            self.reactor.run(0)
+            transport.socket.incoming += bytes(TURN)
+            self.reactor.run(0.05)
+            received += len(protocol.received)
+            transport.abortConnection()
+            self.reactor.run(0)
+        self.assertLessEqual(received, RATE * self.reactor.seconds() + BURST)
+
     def test_silent_connections_cost_the_others_nothing(self) -> None:
         bucket = ClientBuckets(RATE).join("a")
         for _ in range(100):
