@@ -10,8 +10,7 @@ first address is in the question); 0 if there is no network.
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from operator import itemgetter
+from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from netsuite.ip._bulk import LENGTH_BITS
@@ -22,9 +21,13 @@ V = TypeVar("V")
 
 _BLOCK = 256
 _MANY = 2**18  # networks: then nearly every /16 has some, and a block of its own
+_FEW = 2**16  # values: more of them are not looked for when another one comes
 # Bits of a leaf that tell the host bits: for IPv4, they leave room for 33 million values.
 _WIDTH4, _WIDTH6 = 6, 8
 _LOW4, _LOW6 = 2**_WIDTH4 - 1, 2**_WIDTH6 - 1
+
+Row = tuple[int, int, V]
+"""First address, length and value of a network."""
 
 Leaf = tuple[int, int, int]
 """First address, length, and what the arrays have for it."""
@@ -33,27 +36,23 @@ Leaf = tuple[int, int, int]
 class FrozenPrefixMap(Generic[V]):
     """What :meth:`netsuite.ip.PrefixMap.freeze` returns.
 
-    :param rows: for each version first address, length and value, in order of address and
-        then of length.
+    :param rows4: first address, length and value of the IPv4 networks, in order of address
+        and then of length; as many as ``count4``.
+    :param rows6: the same for IPv6.
     """
 
-    def __init__(self, rows: dict[int, list[tuple[int, int, V]]]) -> None:
-        self._count = len(rows[4]) + len(rows[6])
+    def __init__(
+        self, rows4: "Iterable[Row[V]]", count4: int, rows6: "Iterable[Row[V]]", count6: int
+    ) -> None:
+        self._count = count4 + count6
         self._networks: dict[int, dict[int, IPNetwork]] = {4: {}, 6: {}}
-        # Each object once: routes have few next hops, which then stay in the processor's cache.
-        values = {id(value): value for part in rows.values() for _, _, value in part}
-        self._values: list[Any] = [None, *values.values()]
-        places = dict(zip(values, range(1, len(values) + 1), strict=True))
-        leaves4, leaves6 = (
-            [
-                (first, length, places[id(value)] << width | bits - length)
-                for first, length, value in rows[version]
-            ]
-            for version, bits, width in ((4, 32, _WIDTH4), (6, 128, _WIDTH6))
-        )
-        self._top_bits = 24 if len(leaves4) >= _MANY else 16
+        self._values: list[Any] = [None]
+        places: dict[int, int] = {}
+        self._top_bits = 24 if count4 >= _MANY else 16
         self._top_shift = 32 - self._top_bits
+        leaves4 = _leaves(rows4, 32, _WIDTH4, self._values, places)
         self._top, self._nodes = _trie(leaves4, self._top_bits)
+        leaves6 = _leaves(rows6, 128, _WIDTH6, self._values, places)
         self._starts, self._owners = _segments(leaves6, 128)
 
     def __len__(self) -> int:
@@ -93,7 +92,25 @@ class FrozenPrefixMap(Generic[V]):
         return value >> shift << shift, 128 - shift, self._values[leaf >> _WIDTH6]
 
 
-def _trie(leaves: Sequence[Leaf], top_bits: int) -> tuple["array[int]", "array[int]"]:
+def _leaves(
+    rows: "Iterable[Row[V]]", bits: int, width: int, values: list[Any], places: dict[int, int]
+) -> Iterator[Leaf]:
+    """What the arrays have for networks, and their values to the end of a list.
+
+    :param places: where objects are in the list, by identity, so that each is there once:
+        routes have few next hops, which then stay in the processor's cache.
+    """
+    for first, length, value in rows:
+        place = places.get(id(value))
+        if place is None:
+            place = len(values)
+            values.append(value)
+            if place < _FEW:
+                places[id(value)] = place
+        yield first, length, place << width | bits - length
+
+
+def _trie(leaves: Iterable[Leaf], top_bits: int) -> tuple["array[int]", "array[int]"]:
     """The arrays for IPv4.
 
     :param top_bits: 16 or 24.
@@ -109,8 +126,8 @@ def _trie(leaves: Sequence[Leaf], top_bits: int) -> tuple["array[int]", "array[i
             owner[index] = _BLOCK - len(nodes)
         return -owner[index]
 
-    # Shorter ones first, so that longer ones go on top of them.
-    for first, length, leaf in sorted(leaves, key=itemgetter(1)):
+    # In order, a network comes before those in it, which go on top of it.
+    for first, length, leaf in leaves:
         # Down from level to level, to the one that the network ends in.
         level, bits, low = top, top_bits, first >> (32 - top_bits)
         while length > bits:

@@ -6,6 +6,7 @@ address whose first bits are the same.
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import islice
 from typing import Generic, TypeVar
 
 from netsuite.ip._bulk import BLOCK, LENGTH_BITS, ipv4_keys
@@ -44,14 +45,13 @@ class PrefixMap(MutableMapping[IPNetwork, V], Generic[V]):
     ) -> None:
         self._tables: dict[int, PrefixTable[V]] = {4: PrefixTable(4), 6: PrefixTable(6)}
         pairs = items.items() if isinstance(items, Mapping) else items
-        self._tables[4].load(self._read(list(pairs)))
+        self._tables[4].load(self._read(iter(pairs)))
 
     def _read(
-        self, pairs: "list[tuple[IPNetwork | str, V]]"
+        self, pairs: "Iterator[tuple[IPNetwork | str, V]]"
     ) -> Iterator[tuple[list[int], list[V]]]:
         """Keys and values of the IPv4 networks, by blocks; the others are put into their table."""
-        for start in range(0, len(pairs), BLOCK):
-            block = pairs[start : start + BLOCK]
+        while block := list(islice(pairs, BLOCK)):
             keys = ipv4_keys([network for network, _ in block])  # type: ignore[misc]  # None if not texts
             if keys is not None:
                 yield keys, [value for _, value in block]
@@ -172,9 +172,8 @@ class PrefixMap(MutableMapping[IPNetwork, V], Generic[V]):
 
     def freeze(self) -> FrozenPrefixMap[V]:
         """The same answers from arrays: quicker to search, and not to be changed."""
-        return FrozenPrefixMap(
-            {version: table.covered(0, 0) for version, table in self._tables.items()}
-        )
+        table4, table6 = self._tables.values()
+        return FrozenPrefixMap(table4.rows(), table4.count, table6.rows(), table6.count)
 
 
 def _row(network: "IPNetwork | str") -> tuple[int, int, int]:

@@ -11,7 +11,6 @@ so small that all chunks can share the same few integers.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from operator import itemgetter
 from typing import Generic, TypeVar
 
 from netsuite.ip._bulk import LENGTH_BITS
@@ -28,7 +27,6 @@ _SHARED = list(range(2**9))  # the keys of networks that are up to 8 bits longer
 _LENGTH = 2**LENGTH_BITS - 1
 _MANY = 2**13  # chunks: then lists for all that there could be do not take much more memory
 _MOST_COMBINATIONS = 1024  # of lengths: more of them are not shared
-_UNKNOWN = -1
 
 
 class PrefixTable(Generic[V]):
@@ -56,10 +54,10 @@ class PrefixTable(Generic[V]):
         self._deletions: dict[int, int] = {}
         # Most chunks have one of a few combinations of lengths.
         self._combinations: dict[tuple[int, ...], tuple[int, ...]] = {}
-        # If there are many chunks: the same tables in a list, and for each number the key, in the
-        # top, of the longest network around: 0 for none.
+        # If there are many chunks: the same tables in a list, and for each number the longest
+        # network of the top around it: () if there is none, None if nobody has asked.
         self._direct: list[dict[int, V] | None] | None = None
-        self._arounds: list[int] = []
+        self._arounds: list[Row[V] | tuple[()] | None] = []
         # Networks that a search has made, to make each of them once.
         self._networks: dict[int, IPNetwork] = {}
 
@@ -89,11 +87,11 @@ class PrefixTable(Generic[V]):
             self._add_chunk(number, chunk, ())
         if key not in chunk:
             self.count += 1
-            self._forget_arounds(first, length)
             shifts, shift = self._shifts[number], self.bits - length
             if shift not in shifts:
                 self._shifts[number] = self._shared((*shifts, shift))
         chunk[key] = value
+        self._forget_arounds(first, length)
 
     def delete(self, first: int, length: int) -> None:
         """Remove a network.
@@ -151,7 +149,7 @@ class PrefixTable(Generic[V]):
             chunks, all_shifts, numbers = self._chunks, self._shifts, range(self._top_number + 1)
             self._direct = [chunks.get(each) for each in numbers]
             self._shifts = [all_shifts[each] if each in chunks else () for each in numbers]
-            self._arounds = [_UNKNOWN] * self._top_number
+            self._arounds = [None] * self._top_number
 
     def _remove_chunk(self, number: int) -> None:
         del self._chunks[number]
@@ -177,10 +175,10 @@ class PrefixTable(Generic[V]):
         return self._combinations.setdefault(ordered, ordered)
 
     def _forget_arounds(self, first: int, length: int) -> None:
-        """For when a network came or went."""
+        """For when a network comes or goes, or gets another value."""
         if self._direct is not None and length <= self._cut:
             number, count = first >> self._low_bits, 1 << (self._cut - length)
-            self._arounds[number : number + count] = [_UNKNOWN] * count
+            self._arounds[number : number + count] = [None] * count
 
     # Searching.
 
@@ -195,24 +193,20 @@ class PrefixTable(Generic[V]):
                 if key in chunk:
                     return value >> shift << shift, self.bits - shift, chunk[key]
         if direct is None:
-            key = self._around(value)
-        else:
-            key = self._arounds[number]
-            if key == _UNKNOWN:
-                key = self._arounds[number] = self._around(value)
-        if not key:
-            return None
-        length = key.bit_length() - 1
-        shift = self.bits - length
-        return value >> shift << shift, length, self._top[key]
+            return self._around(value)
+        found = self._arounds[number]
+        if found is None:
+            found = self._arounds[number] = self._around(value) or ()
+        return found or None
 
-    def _around(self, value: int) -> int:
-        """The key of the longest network around an address that is in the top; 0 for none."""
+    def _around(self, value: int) -> "Row[V] | None":
+        """The longest network around an address that is in the top."""
         marked, top = value | 1 << self.bits, self._top
         for shift in self._shifts[self._top_number]:
-            if marked >> shift in top:
-                return marked >> shift
-        return 0
+            key = marked >> shift
+            if key in top:
+                return value >> shift << shift, self.bits - shift, top[key]
+        return None
 
     def covering(self, first: int, longest: int) -> "Iterator[Row[V]]":
         """Every network around one, itself included, longest first."""
@@ -239,10 +233,23 @@ class PrefixTable(Generic[V]):
             numbers = [each for each in range(start, start + count) if each in self._chunks]
         else:
             numbers = sorted(each for each in self._chunks if start <= each < start + count)
-        for each in numbers:
-            found += self._rows(each, 1)
-        found.sort(key=itemgetter(0))  # two sorted runs: the shorter networks come first
-        return found
+        return list(self._merged(found, numbers))
+
+    def rows(self) -> "Iterator[Row[V]]":
+        """All networks, in the same order, as long as nothing is changed."""
+        numbers = sorted(each for each in self._chunks if each != self._top_number)
+        return self._merged(self._rows(self._top_number, 1), numbers)
+
+    def _merged(self, shorter: "list[Row[V]]", numbers: list[int]) -> "Iterator[Row[V]]":
+        """Networks of the top, and all those of some chunks, in order."""
+        done = 0
+        for number in numbers:
+            start = number << self._low_bits
+            while done < len(shorter) and shorter[done][0] <= start:
+                yield shorter[done]
+                done += 1
+            yield from self._rows(number, 1)
+        yield from shorter[done:]
 
     def _rows(self, number: int, root: int) -> "list[Row[V]]":
         """The networks of a chunk that are under a key, itself included, in order."""

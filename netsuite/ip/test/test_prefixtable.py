@@ -1,4 +1,6 @@
+import pickle
 from collections.abc import Iterator
+from copy import deepcopy
 from ipaddress import ip_network
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -169,3 +171,19 @@ class TableTests(SynchronousTestCase):
         self.assertIs(first[0], again[0])
         del found[ip_network("10.1.2.0/24")]
         self.assertEqual(list(found._tables[4]._networks), [])
+
+    def test_a_copy_goes_its_own_way(self) -> None:
+        for many in (2, 2**20):
+            self.patch(_prefixtable, "_MANY", many)
+            made = PrefixMap({"10.0.0.0/8": 1, "10.1.2.0/24": 2, "2001:db8::/48": 3})
+            values = (0x0A010203, 0x0A020000, 0x0B000000)
+            before = [made.lookup_int(value, 4) for value in values]
+            for copied in (deepcopy(made), pickle.loads(pickle.dumps(made))):
+                self.assertEqual(dict(copied), dict(made))
+                self.assertEqual([copied.lookup_int(value, 4) for value in values], before)
+                copied["10.1.2.0/24"] = copied["11.0.0.0/8"] = 4
+                self.assertEqual(
+                    [copied.lookup_int(value, 4) for value in values],
+                    [(0x0A010200, 24, 4), before[1], (0x0B000000, 8, 4)],
+                )
+                self.assertEqual([made.lookup_int(value, 4) for value in values], before)
