@@ -12,6 +12,9 @@ from typing import Any
 
 from tests.running import PATIENCE, RunningService, running, wait_for
 
+_FIELD = re.compile(r' (\w+)=("(?:[^"\\]|\\.)*"|[^ "]+)')
+_LINE = re.compile(rf"[-0-9T:.+]+(?:{_FIELD.pattern}){{7}}")
+
 
 class LimitedService:
     """A running ``netsuite-echo`` that writes an access log and has an admin site."""
@@ -52,10 +55,9 @@ class LimitedService:
 
     def access(self) -> list[dict[str, str]]:
         """The lines of its access log."""
-        return [
-            dict(word.split("=", 1) for word in line.split(" ")[1:])
-            for line in self._access_log.read_text().splitlines()
-        ]
+        lines = self._access_log.read_text().splitlines()
+        assert all(_LINE.fullmatch(line) for line in lines), lines
+        return [dict(_FIELD.findall(line)) for line in lines]
 
 
 @contextmanager
