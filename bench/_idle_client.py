@@ -47,7 +47,7 @@ class Processes:
 
     def descriptors(self) -> int:
         """How many file descriptors they have open."""
-        return sum(1 for directory in self._directories for _ in os.scandir(directory / "fd"))
+        return sum(_count_entries(directory / "fd") for directory in self._directories)
 
     def await_descriptors(self, count: int) -> None:
         """Wait until they have so many open.
@@ -79,6 +79,11 @@ def _session(pid: int) -> int | None:
         return os.getsid(pid)
     except ProcessLookupError:
         return None
+
+
+def _count_entries(descriptors: Path) -> int:
+    # Linux 6.2 and later say it at once.
+    return descriptors.stat().st_size or sum(1 for _ in descriptors.iterdir())
 
 
 def _private_dirty(process: Path) -> int:
