@@ -8,6 +8,7 @@ set, so equal sets have equal intervals.
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
+from operator import gt
 from typing import NamedTuple
 
 
@@ -41,7 +42,7 @@ def merge(pairs: Iterable[tuple[int, int]]) -> Intervals:
 def _covered_once(starts: list[int], ends: list[int]) -> Intervals:
     """What one or more intervals cover, from the sorted starts and ends of all, at least one."""
     later = starts[1:]
-    begins = [start > end + 1 for start, end in zip(later, ends, strict=False)]
+    begins = list(map(gt, later, map((1).__add__, ends)))
     return Intervals([starts[0], *compress(later, begins)], [*compress(ends, begins), ends[-1]])
 
 
