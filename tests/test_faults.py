@@ -13,6 +13,7 @@ from random import Random
 
 import pytest
 
+from netsuite.service._rules import RESERVED_DESCRIPTORS
 from tests.limited import LimitedService, echoes, is_refused, limited, reset
 from tests.running import PATIENCE, wait_for
 
@@ -163,7 +164,7 @@ def few_descriptors(service: LimitedService, number: int) -> None:
 
 def test_few_file_descriptors_are_not_used_up(tmp_path: Path) -> None:
     with limited(tmp_path) as service, ExitStack() as stack:
-        few_descriptors(service, 100)
+        few_descriptors(service, RESERVED_DESCRIPTORS + 36)
         service.process.signal(signal.SIGHUP)
         service.process.wait_for_log("reloaded")
         inside = [stack.enter_context(service.connect()) for _ in range(36)]
