@@ -203,6 +203,14 @@ def _maps(data: Data, peers: Sequence[str]) -> Iterator[Case]:
         by_int,
         target=Target(0.5),
     )
+    # What a real table is like: many routes, few next hops.
+    few = PrefixMap((prefix, place % 100) for prefix, place in pairs).freeze()
+    yield Case(
+        "frozen.lookup_int, 100 values",
+        asked,
+        lambda: [few.lookup_int(value, 4) for value in data.queries],
+        target=Target(0.5),
+    )
     yield Case(
         "frozen.lookup, address", asked, lambda: [frozen.lookup(address) for address in objects]
     )

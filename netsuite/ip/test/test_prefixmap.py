@@ -3,7 +3,8 @@ from ipaddress import ip_address, ip_network
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from netsuite.ip import AddressError, FrozenPrefixMap, PrefixMap
+from netsuite.ip import AddressError, FrozenPrefixMap, IPNetwork, PrefixMap
+from netsuite.ip._bulk import BLOCK
 
 ROUTES = {
     "0.0.0.0/0": "default",
@@ -55,6 +56,19 @@ class MappingTests(SynchronousTestCase):
         self.assertEqual(dict(PrefixMap(networks)), dict(self.map))
         ipv4_only = [(network, value) for network, value in pairs if ":" not in network]
         self.assertEqual(len(PrefixMap(ipv4_only)), 7)
+
+    def test_more_than_are_read_at_a_time(self) -> None:
+        """Of two values for a network, the later one counts, however both are written."""
+        texts = [f"10.{number >> 8}.{number & 255}.0/24" for number in range(BLOCK)]
+        pairs: list[tuple[IPNetwork | str, int]] = [(text, 1) for text in texts]
+        pairs += [(ip_network(texts[0]), 2), ("2001:db8::/32", 3), (texts[1], 4), ("10.0.3.0", 5)]
+        pairs += [(text, 6) for text in texts[2:BLOCK]]
+        made = PrefixMap(iter(pairs))
+        self.assertEqual(len(made), BLOCK + 2)
+        self.assertEqual([made[text] for text in texts], [2, 4] + [6] * (BLOCK - 2))
+        self.assertEqual((made["2001:db8::/32"], made["10.0.3.0/32"]), (3, 5))
+        with self.assertRaises(AddressError):
+            PrefixMap([*pairs, ("10.0.0.1/24", 7)])
 
     def test_what_is_no_network(self) -> None:
         for text in ("10.0.0.1/8", "x", "10.0.0.0/"):
