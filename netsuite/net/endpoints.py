@@ -42,6 +42,7 @@ from netsuite.net.proxy import ProxyFactory
 from netsuite.net.tls import TLSFactory, tls_protocol
 
 _WITH_TLS = ("ssl:", "tls:")
+_WITH_PORTS = ("dualstack:", "tcp:", "tcp6:", *_WITH_TLS)
 _KINDS = ("dualstack", "tcp", "tcp6", "unix", "ssl", "tls", "systemd")
 _PORT_NUMBER = re.compile(r"[0-9]{1,5}\Z", re.ASCII)
 
@@ -88,6 +89,8 @@ def server_endpoint(reactor: Any, description: str) -> "LayeredServerEndpoint":
         raise EndpointError(f"{description!r}: {error}") from None
     except Exception as error:  # every parser raises what it likes
         raise EndpointError(f"{description!r}: {_reason(error)}") from error
+    if layers.reuse_port and not plain.startswith(_WITH_PORTS):
+        raise EndpointError(f"{description!r}: reusePort goes with a TCP port")
     if certificates is not None and plain.startswith(_WITH_TLS):
         raise EndpointError(f"{description!r}: TLS twice: expected tcp:, tcp6:, or one of the two")
     return LayeredServerEndpoint(

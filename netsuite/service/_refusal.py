@@ -9,8 +9,9 @@ from zope.interface import implementer
 
 from netsuite.net import StreamTransport
 
-#: How many refused peers are spoken to at the same time; the others are just closed.
-MOST_SPOKEN_TO = 256
+#: How many refused peers of one endpoint are spoken to at the same time; the others are just
+#: closed. They are no connections, and need descriptors all the same.
+MOST_SPOKEN_TO = 64
 
 #: How long a refused peer may take to close, in seconds.
 LINGER_SECONDS = 2.0

@@ -12,8 +12,9 @@ from netsuite.service._config import DaemonConfig
 from netsuite.service._errors import ConfigError
 from netsuite.service._limits import StreamRules
 
-#: File descriptors that are kept for what is no connection: logs, listening sockets, pipes.
-RESERVED_DESCRIPTORS = 64
+#: File descriptors that are kept for what is no connection: logs, listening sockets, pipes, and
+#: peers who are told that they may not come in.
+RESERVED_DESCRIPTORS = 256
 
 #: The largest access file that is read, in bytes.
 MOST_ACCESS_BYTES = 256 * 1024 * 1024

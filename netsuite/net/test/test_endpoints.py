@@ -157,6 +157,17 @@ class FakeSocket:
         self.closed = True
 
 
+class SharedPortTests(SynchronousTestCase):
+    def test_goes_with_ports_alone(self) -> None:
+        for description in (
+            "unix:/run/x:reusePort=yes",
+            "systemd:domain=INET:index=0:reusePort=yes",
+        ):
+            with self.assertRaises(EndpointError) as caught:
+                server_endpoint(MemoryReactorClock(), description)
+            self.assertIn("reusePort", str(caught.exception))
+
+
 class DualStackTests(SynchronousTestCase):
     def listen(self, port: int, errors: list[int | None]) -> list[FakeSocket]:
         """Listen with binds that fail as told, in order; returns the sockets made."""
