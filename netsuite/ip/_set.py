@@ -97,18 +97,16 @@ class IPSet:
     def contains_int(self, value: int, version: int) -> bool:
         """Whether the address of a family with a value is in the set; the quickest way to ask."""
         index = self._index
-        if index is None or version != 4:
-            return self._contains_int(value, version)
-        high = value >> 16
-        place = bisect_right(self._bounds, value & 0xFFFF, index[high], index[high + 1])
-        return place & 1 == 1
-
-    def _contains_int(self, value: int, version: int) -> bool:
-        family = self._families[version]
-        if version == 4 and len(family.starts) >= _INDEXED:
-            self._bounds, self._index = _indexed(family)
+        if index is not None and version == 4:
+            high = value >> 16
+            place = bisect_right(self._bounds, value & 0xFFFF, index[high], index[high + 1])
+            return place & 1 == 1
+        starts, ends = self._families[version]
+        if version == 4 and len(starts) >= _INDEXED:
+            self._bounds, self._index = _indexed(self._families[4])
             return self.contains_int(value, version)
-        return _intervals.contains(family, value, value)
+        place = bisect_right(starts, value) - 1
+        return place >= 0 and value <= ends[place]
 
     def overlaps(self, other: "IPAddress | IPNetwork | IPRange | IPSet") -> bool:
         """Whether some address is in both."""
