@@ -51,8 +51,13 @@ class Contest:
     target: float | None = None
 
 
-def add_peer_options(parser: argparse.ArgumentParser, peers: Collection[str]) -> None:
-    """Declare the options of a benchmark of these peers."""
+def add_peer_options(
+    parser: argparse.ArgumentParser, peers: Collection[str], sizes: Sequence[int] = (1024, 65536)
+) -> None:
+    """Declare the options of a benchmark of these peers.
+
+    :param sizes: of messages, unless the command line says others.
+    """
     integer, seconds = _options.integer, _options.seconds(MAX_SECONDS)
     parser.add_argument("--rounds", type=integer(MAX_ROUNDS), default=7, help="default: 7")
     parser.add_argument(
@@ -65,9 +70,9 @@ def add_peer_options(parser: argparse.ArgumentParser, peers: Collection[str]) ->
     parser.add_argument(
         "--sizes",
         type=_options.several(integer(MAX_SIZE)),
-        default=[1024, 65536],
+        default=list(sizes),
         metavar="BYTES,...",
-        help="of the messages; default: 1024,65536",
+        help=f"of the messages; default: {','.join(map(str, sizes))}",
     )
     _options.add_peers_and_json(parser, peers)
 

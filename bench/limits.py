@@ -18,13 +18,17 @@ SUMMARY = "TCP echo on 127.0.0.1: netsuite with every limit switched on, and wit
 LIMITED = "netsuite+limits"
 CONTEST = Contest("limits", ours=LIMITED, reference="netsuite", target=0.9)
 
+#: Rates move 64 KiB at a time, which is a whole number of messages of the first and last size. In
+#: between is one that is cut in two.
+SIZES = (1024, 10_000, 65536)
+
 #: New connections under way at a time: below what a server lets wait (Twisted: 50).
 ANEW = Workload(size=1024, connections=32, anew=True)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_peer_options(parser, ("netsuite", LIMITED, "twisted"))
+    add_peer_options(parser, ("netsuite", LIMITED, "twisted"), SIZES)
 
 
 def run(options: argparse.Namespace) -> None:
