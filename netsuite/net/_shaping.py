@@ -7,6 +7,7 @@ they ask, and the bytes flow evenly instead of all at once at the start of each 
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from functools import lru_cache
 
 #: How many times a second a shaped stream moves, while its rate allows for that.
 TURNS_A_SECOND = 20
@@ -16,6 +17,7 @@ LEAST_TURN = 512
 MOST_TURN = 64 * 1024
 
 
+@lru_cache
 def turn_size(rate: float) -> int:
     """How many bytes to move at once at so many bytes a second."""
     return int(min(max(rate / TURNS_A_SECOND, LEAST_TURN), MOST_TURN))
@@ -54,7 +56,12 @@ class RateBucket:
 
 def stream_bucket(rate: float) -> RateBucket:
     """A bucket for a stream: its burst is two turns."""
-    return RateBucket(rate, 2 * turn_size(rate))
+    return RateBucket(rate, _burst(rate))
+
+
+@lru_cache
+def _burst(rate: float) -> int:
+    return 2 * turn_size(rate)  # one number for all streams of a rate
 
 
 class ClientBuckets:

@@ -6,11 +6,18 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from math import inf
 
-from netsuite.ip import AccessList, IPAddress, IPNetwork, PrefixMap, rate_key
+from netsuite.ip import AccessList, IPAddress, IPNetwork, PrefixMap
 from netsuite.net import TokenBuckets
 
 #: The most networks that can be banned at the same time.
 MOST_BANS = 65_536
+
+
+Client = int
+"""Stands for a client: the bits of its network, the length of it, and its family."""
+
+_IPV6 = 100  # is added to the length: no IPv4 network's is so long
+_MAPPED, _LOW_32 = 0xFFFF, 0xFFFF_FFFF  # RFC 4291 section 2.5.5.2
 
 
 class Refusal(StrEnum):
@@ -127,7 +134,7 @@ class Admission:
 
     def __init__(self, rules: AdmissionRules, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._clients: dict[IPNetwork, int] = {}
+        self._clients: dict[Client, int] = {}
         self.bans = BanList(clock)
         #: Connections that are in now.
         self.active = 0
@@ -142,10 +149,14 @@ class Admission:
         if before is rules or before.client_accept_rate != rules.client_accept_rate:
             self._client_rate = _buckets(rules.client_accept_rate)
 
-    def client_of(self, address: IPAddress) -> IPNetwork:
-        """The client that an address belongs to."""
-        rules = self.rules
-        return rate_key(address, ipv4=rules.client_prefix_ipv4, ipv6=rules.client_prefix_ipv6)
+    def client_of(self, address: IPAddress) -> Client:
+        """The client that an address belongs to; the same number for all addresses of it."""
+        value = int(address)
+        if address.version == 6 and value >> 32 != _MAPPED:
+            length = self.rules.client_prefix_ipv6
+            return value >> (128 - length) << 8 | length + _IPV6
+        length = self.rules.client_prefix_ipv4
+        return (value & _LOW_32) >> (32 - length) << 8 | length
 
     def is_full(self, waiting: int = 0) -> bool:
         """Whether there can be no more connections.
@@ -185,13 +196,13 @@ class Admission:
             return Refusal.ACCEPT_RATE
         return None
 
-    def enter(self, client: IPNetwork | None) -> None:
+    def enter(self, client: Client | None) -> None:
         """Count a connection that has come in."""
         self.active += 1
         if client is not None:
             self._clients[client] = self._clients.get(client, 0) + 1
 
-    def leave(self, client: IPNetwork | None) -> None:
+    def leave(self, client: Client | None) -> None:
         """Count a connection that is gone."""
         self.active -= 1
         if client is not None:

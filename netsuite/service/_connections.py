@@ -9,12 +9,12 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
-from netsuite.ip import IPNetwork, IPSet
+from netsuite.ip import IPSet
 from netsuite.net import Expirable, Refusing, StreamTransport
 from netsuite.net._addresses import host_of
 from netsuite.net.metered import Metered
 from netsuite.net.proxy import ProxyProtocol
-from netsuite.service._admission import Admission, Refusal
+from netsuite.service._admission import Admission, Client, Refusal
 from netsuite.service._refusal import MOST_SPOKEN_TO, RefusalProtocol
 
 _numbers = count(1)
@@ -58,7 +58,7 @@ class Connection:
     def __init__(self, peer: IAddress, opened: float = 0.0) -> None:
         self.number = next(_numbers)
         self.peer = peer
-        self.client: IPNetwork | None = None
+        self.client: Client | None = None
         self.protocol: Any = None
         self.transport: Any = None
         self.meter: Metered | None = None

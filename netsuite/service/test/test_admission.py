@@ -111,10 +111,17 @@ class AdmissionTests(AdmissionCase):
 
     def test_client_prefixes(self) -> None:
         admission = self.admission(client_prefix_ipv4=24, client_prefix_ipv6=48)
-        self.assertEqual(admission.client_of(ONE), ip_network("192.0.2.0/24"))
-        self.assertEqual(
-            admission.client_of(ip_address("2001:db8:1:2::3")), ip_network("2001:db8:1::/48")
-        )
+        clients = [
+            admission.client_of(ip_address(text))
+            for text in ("192.0.2.1", "192.0.2.255", "::ffff:192.0.2.9", "192.0.3.0")
+        ]
+        self.assertEqual(len({*clients[:3]}), 1)
+        self.assertNotIn(clients[3], clients[:3])
+        clients = [
+            admission.client_of(ip_address(text))
+            for text in ("2001:db8:1:2::3", "2001:db8:1:ffff::", "2001:db8:2::")
+        ]
+        self.assertEqual([each == clients[0] for each in clients], [True, True, False])
         everybody = self.admission(max_per_client=1, client_prefix_ipv4=0, client_prefix_ipv6=128)
         self.assertEqual(
             self.results(

@@ -1,4 +1,4 @@
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -219,7 +219,7 @@ class BehindProxyTests(ProxyCase):
         self.reactor.run(0)
         self.assertEqual((self.events, admission.active), ([("opened", self.CLIENT)], 1))
         [connection] = gate.connections
-        self.assertEqual(connection.client, ip_network("203.0.113.9/32"))
+        self.assertEqual(connection.client, admission.client_of(ip_address("203.0.113.9")))
         self.assertIsInstance(connection.application, Plain)
         first.loseConnection()
         self.reactor.run(0)

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from ipaddress import ip_network
 from typing import Any
 
 from twisted.internet.address import IPv4Address, UNIXAddress
@@ -64,12 +63,12 @@ class LimitsCase(SynchronousTestCase):
         return self.watch
 
     def connect(
-        self, protocol: Any = None, client: str | None = "192.0.2.7/32", window: int = 2**40
+        self, protocol: Any = None, client: int | None = 7, window: int = 2**40
     ) -> Connection:
         """A connection that is watched as a gate would have it watched."""
         address: IAddress = PEER if client else UNIXAddress("/peer")
         connection = Connection(address, self.reactor.seconds())
-        connection.client = None if client is None else ip_network(client)
+        connection.client = client
         connection.protocol = protocol or Plain()
         transport = connect(connection.protocol, self.reactor, FakeSocket(window))
         connection.transport = connection.meter = transport
@@ -394,7 +393,7 @@ class RateTests(LimitsCase):
     def test_each_client_has_a_rate(self) -> None:
         self.limits(client_rate=100_000)
         both = [self.connect(), self.connect()]
-        other = self.connect(client="192.0.2.8/32")
+        other = self.connect(client=8)
         received = self.read([*both, other], 2)
         self.assertTrue(390_000 <= received <= 430_000)
         self.assertTrue(195_000 <= other.protocol.received <= 215_000)
