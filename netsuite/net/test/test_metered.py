@@ -1,9 +1,13 @@
+import errno
+from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any
+from unittest import mock
 
-from twisted.internet import tcp, unix
+from twisted.internet import main, tcp, unix
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -512,7 +516,65 @@ class FakePort:
         self.transport = transport
 
 
+class BuyingTests(SynchronousTestCase):
+    def direction(self, rate: float, sharers: int = 1) -> list[Direction]:
+        bucket = stream_bucket(rate)
+        return [Direction([bucket], Clock(), lambda: None) for _ in range(sharers)]
+
+    def test_a_turn_at_a_time(self) -> None:
+        [direction] = self.direction(1e6)
+        direction.refill()
+        self.assertEqual(direction.credit, direction.turn)
+
+    def test_debts_are_paid_in_whole_turns(self) -> None:
+        [direction] = self.direction(1e6)
+        direction.credit = -direction.turn
+        direction.refill()
+        self.assertEqual(direction.credit, direction.turn)
+
+    def test_the_fastest_buy_ahead_what_needs_no_timer(self) -> None:
+        [direction] = self.direction(1e9)
+        direction.refill()
+        self.assertGreater(direction.credit, direction.turn)
+        self.assertLessEqual(direction.credit, direction.turn + 1e9 * SHORTEST_WAIT / 4)
+        self.assertFalse(direction.waiting)
+
+    def test_they_leave_something_to_the_others(self) -> None:
+        sharers = self.direction(1e9, 5)
+        for direction in sharers:
+            direction.refill()
+        self.assertFalse(any(direction.waiting for direction in sharers))
+
+
+class SendingTests(MeteredCase):
+    def test_what_the_kernel_does_not_take_waits(self) -> None:
+        self.socket.window = 10
+        self.assertEqual(self.transport.writeSomeData(b"x" * 12), 10)
+        self.assertEqual(self.transport.writeSomeData(b"xx"), 0)
+
+    def test_no_more_than_twisted_sends_at_once(self) -> None:
+        limit = self.transport.SEND_LIMIT
+        self.assertEqual(self.transport.writeSomeData(b"x" * (limit + 1)), limit)
+
+    def test_a_connection_that_is_gone(self) -> None:
+
+        def send(data: bytes) -> int:
+            raise ConnectionResetError(errno.ECONNRESET, "gone")
+
+        self.socket.send = send  # type: ignore[method-assign]  # for once
+        self.assertIs(self.transport.writeSomeData(b"x"), main.CONNECTION_LOST)
+        self.assertEqual(self.transport.bytes_sent, 0)
+
+
 class MeterTests(SynchronousTestCase):
+    def test_small_writes_go_out_at_once(self) -> None:
+        for kind, options in [(tcp.Server, [(IPPROTO_TCP, TCP_NODELAY, 1)]), (unix.Server, [])]:
+            port: Any = FakePort(kind)
+            port.socket = mock.Mock()
+            meter(port)
+            found = [call.args for call in port.socket.setsockopt.call_args_list]
+            self.assertEqual(found, options)
+
     def test_kinds(self) -> None:
         for before, after in [(tcp.Server, MeteredTCP), (unix.Server, MeteredUNIX)]:
             port: Any = FakePort(before)
