@@ -102,16 +102,28 @@ class Metered:
         has heard of it.
     """
 
-    bufferSize = MOST_TURN  # what Twisted has too
-    bytes_received = 0
-    bytes_sent = 0
-    on_lost: Callable[[Failure], object] | None = None
-    _reading: Direction | None = None
-    _writing: Direction | None = None
-    _wants_reading = False
+    # In slots, because Twisted's transports fill their dictionaries to the brim: a few more
+    # attributes would double them.
+    __slots__ = (
+        "_reading",
+        "_wants_reading",
+        "_writing",
+        "bufferSize",
+        "bytes_received",
+        "bytes_sent",
+        "on_lost",
+    )
+    _reading: Direction | None
+    _writing: Direction | None
     doRead: Callable[[], Any]
 
     def __init__(self, *arguments: Any) -> None:
+        self.bufferSize = MOST_TURN  # what Twisted has too
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.on_lost: Callable[[Failure], object] | None = None
+        self._reading = self._writing = None
+        self._wants_reading = False
         super().__init__(*arguments)
 
     def shape(
@@ -232,8 +244,8 @@ class Metered:
             if direction is not None:
                 direction.end()
         self._reading = self._writing = None
-        for name in ("bufferSize", "doRead"):
-            vars(self).pop(name, None)
+        self.bufferSize = MOST_TURN
+        vars(self).pop("doRead", None)
 
 
 class MeteredTCP(Metered, tcp.Server):
