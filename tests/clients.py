@@ -150,3 +150,30 @@ class TLSExchange:
             self._parts.append(plain)
             self.saw_close = not plain
             self._progress()
+
+
+class TLSTransfer(threading.Thread):
+    """Sends ``data`` over TLS and reads it back; half of it waits for ``go_on``.
+
+    :ivar begun: set once something has come back.
+    """
+
+    def __init__(self, port: int, data: bytes, go_on: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self._port = port
+        self._data = data
+        self._go_on = go_on
+        self.begun = threading.Event()
+        self.received = b""
+
+    def run(self) -> None:
+        with socket.create_connection(("127.0.0.1", self._port), PATIENCE) as connection:
+            done = TLSExchange(
+                connection,
+                self._data,
+                close_notify=True,
+                fin=False,
+                progress=self.begun.set,
+                go_on=self._go_on,
+            )
+            self.received = done.received

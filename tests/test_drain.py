@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import TLSExchange, payload
+from tests.clients import TLSTransfer, payload
 from tests.running import PATIENCE, RunningService, running, wait_for
 
 CLIENTS = 100
@@ -114,34 +114,11 @@ def test_a_hundred_connections_in_mid_transfer_are_delivered(
         assert "Traceback" not in service.log()
 
 
-class TLSTransfer(threading.Thread):
-    """The same over TLS; it says ``close_notify`` when it has sent all."""
-
-    def __init__(self, port: int, go_on: threading.Event) -> None:
-        super().__init__(daemon=True)
-        self._port = port
-        self._go_on = go_on
-        self.begun = threading.Event()
-        self.received = b""
-
-    def run(self) -> None:
-        with socket.create_connection(("127.0.0.1", self._port), PATIENCE) as connection:
-            done = TLSExchange(
-                connection,
-                DATA,
-                close_notify=True,
-                fin=False,
-                progress=self.begun.set,
-                go_on=self._go_on,
-            )
-            self.received = done.received
-
-
 def test_tls_connections_are_drained_too(tmp_path: Path, certificate: Path) -> None:
     tls = f"privateKey={certificate}/key.pem:certKey={certificate}/cert.pem"
     with running(tmp_path, f"--listen=ssl:0:interface=127.0.0.1:{tls}") as service:
         go_on = threading.Event()
-        transfers = [TLSTransfer(service.port, go_on) for _ in range(CLIENTS)]
+        transfers = [TLSTransfer(service.port, DATA, go_on) for _ in range(CLIENTS)]
         for transfer in transfers:
             transfer.start()
         for transfer in transfers:

@@ -15,7 +15,7 @@ import pytest
 
 from netsuite.net._shaping import turn_size
 from netsuite.net.metered import SHORTEST_WAIT
-from tests.clients import TLSExchange, payload
+from tests.clients import TLSTransfer, payload
 from tests.limited import LimitedService, echoes, is_refused, limited, read_exactly
 from tests.running import PATIENCE, wait_for
 
@@ -328,38 +328,15 @@ def test_a_header_then_tls_then_limits(tmp_path: Path) -> None:
 # The end.
 
 
-class Transfer(threading.Thread):
-    """Sends all and reads it back over TLS, halting half way until it is let go on."""
-
-    DATA = payload(256 * 1024)
-
-    def __init__(self, port: int, go_on: threading.Event) -> None:
-        super().__init__(daemon=True)
-        self._port = port
-        self._go_on = go_on
-        self.begun = threading.Event()
-        self.received = b""
-
-    def run(self) -> None:
-        with socket.create_connection(("127.0.0.1", self._port), PATIENCE) as connection:
-            exchange = TLSExchange(
-                connection, self.DATA, close_notify=True, fin=False, progress=self._halt
-            )
-            self.received = exchange.received
-
-    def _halt(self) -> None:
-        self.begun.set()
-        self._go_on.wait(PATIENCE)
-
-
 def test_a_drain_under_limits_loses_nothing(tmp_path: Path) -> None:
+    data = payload(256 * 1024)
     options = (
         *("--tls-self-signed", "--rate=200k", "--client-rate=20M", "--max-per-client=100"),
         *("--idle-timeout=60", "--total-timeout=60", "--stall-timeout=60", "--drain-timeout=60"),
     )
     with limited(tmp_path, *options) as service:
         go_on = threading.Event()
-        transfers = [Transfer(service.process.port, go_on) for _ in range(100)]
+        transfers = [TLSTransfer(service.process.port, data, go_on) for _ in range(100)]
         for transfer in transfers:
             transfer.start()
         for transfer in transfers:
@@ -369,6 +346,6 @@ def test_a_drain_under_limits_loses_nothing(tmp_path: Path) -> None:
         go_on.set()
         for transfer in transfers:
             transfer.join(PATIENCE)
-            assert transfer.received == Transfer.DATA
+            assert transfer.received == data
         assert service.process.wait() == 0
         assert [line["end"] for line in service.access()] == ["closed"] * 100

@@ -133,5 +133,5 @@ def test_an_editable_checkout(tmp_path: Path) -> None:
 
 def test_a_checkout_on_the_path(tmp_path: Path) -> None:
     programs = new_environment(tmp_path / "venv")
-    pip(programs / "python", "install", "Twisted[tls]>=26.10")
+    pip(programs / "python", "install", "Twisted[tls]>=26.10", "prometheus_client>=0.21")
     check_it_works(programs, tmp_path, PYTHONPATH=str(ROOT))
