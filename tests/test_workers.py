@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients import payload, read_all
+from tests.clients import TLSTransfer, payload, read_all
 from tests.running import PATIENCE, RunningService, run, running, wait_for
 
 WORKERS = 3
@@ -206,6 +206,26 @@ def test_a_hundred_busy_connections_are_delivered(tmp_path: Path, mode: str) -> 
         assert service.wait() == 0
         assert not any(map(alive, workers))
         assert "Traceback" not in service.log()
+
+
+def test_a_hundred_busy_tls_connections_are_delivered(tmp_path: Path, certificate: Path) -> None:
+    data = payload(1024 * 1024)
+    flags = (f"--tls-cert={certificate}/cert.pem", f"--tls-key={certificate}/key.pem")
+    with running_workers(tmp_path, "--port=0", *flags) as service:
+        go_on = threading.Event()
+        transfers = [TLSTransfer(service.port, data, go_on) for _ in range(100)]
+        for transfer in transfers:
+            transfer.start()
+        for transfer in transfers:
+            assert transfer.begun.wait(PATIENCE)
+        service.signal(signal.SIGTERM)
+        wait_for(lambda: refuses(service), "the port to close")
+        go_on.set()
+        for transfer in transfers:
+            transfer.join(PATIENCE)
+        assert sum(transfer.received == data for transfer in transfers) == 100
+        assert service.wait() == 0
+        assert "aborted" not in service.log()
 
 
 def refuses(service: RunningService) -> bool:
