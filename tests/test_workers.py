@@ -292,10 +292,68 @@ def test_tls_with_workers(tmp_path: Path, certificate: Path) -> None:
                 assert connection.recv(5) == b"hello"
 
 
+@contextmanager
+def taken_for_udp() -> Iterator[int]:
+    """A port number that somebody has for UDP, and nobody for TCP."""
+    while True:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken,
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe,
+        ):
+            taken.bind(("127.0.0.1", 0))
+            port: int = taken.getsockname()[1]
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            probe.close()
+            yield port
+            return
+
+
+def test_a_new_worker_goes_by_what_is_in_force_not_by_what_is_on_disk(tmp_path: Path) -> None:
+    file = tmp_path / "echo.toml"
+    rules = tmp_path / "access"
+    rules.write_text("default allow\n")
+    file.write_text('port = 0\naccess-file = "access"\n')
+    with running_workers(tmp_path, f"--config={file}") as service:
+
+        def kill_all() -> None:
+            ready = service.log().count("is ready")
+            for pid in workers_of(service):
+                os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: service.log().count("is ready") == ready + WORKERS, "new workers")
+
+        file.write_text("port = nonsense\n")
+        rules.write_text("nonsense\n")
+        kill_all()
+        with connect(service) as connection:
+            assert echoes(connection)
+        file.write_text('port = 0\naccess-file = "access"\n')
+        rules.write_text("deny 127.0.0.0/8\n")
+        service.signal(signal.SIGHUP)
+        wait_for(lambda: service.log().count("reloaded") >= 1 + WORKERS, "reloads")
+        rules.write_text("nonsense\n")
+        kill_all()
+        with connect(service) as connection:
+            assert not echoes(connection)
+        assert "status 2" not in service.log()
+
+
+def test_a_worker_that_is_stuck_holds_up_nobody_who_asks_twice(tmp_path: Path) -> None:
+    with running_workers(tmp_path, "--port=0") as service:
+        stuck = workers_of(service)[0]
+        os.kill(stuck, signal.SIGSTOP)
+        service.signal(signal.SIGTERM)
+        service.wait_for_log("SIGTERM: stopping")
+        service.signal(signal.SIGTERM)
+        service.wait_for_log("worker 0 does not end: killed")
+        assert service.wait() == -signal.SIGTERM
+        assert "SIGTERM again" in service.log()
+
+
 def test_workers_that_cannot_start_end_it_with_one_line(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    with taken_for_udp() as port:
         log = tmp_path / "log"
         done = run(
             tmp_path,

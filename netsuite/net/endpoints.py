@@ -41,6 +41,9 @@ from netsuite.net.certificates import CertificateError, ServerCertificates
 from netsuite.net.proxy import ProxyFactory
 from netsuite.net.tls import TLSFactory, tls_protocol
 
+#: The environment variable of a process whose sockets all come from another one.
+INHERITS = "_NETSUITE_WORKER"
+
 _WITH_TLS = ("ssl:", "tls:")
 _WITH_PORTS = ("dualstack:", "tcp:", "tcp6:", *_WITH_TLS)
 _KINDS = ("dualstack", "tcp", "tcp6", "unix", "ssl", "tls", "systemd")
@@ -100,6 +103,8 @@ def server_endpoint(reactor: Any, description: str) -> "LayeredServerEndpoint":
 
 def _plain_endpoint(reactor: "ServerReactor", description: str) -> IStreamServerEndpoint:
     kind, _, rest = description.partition(":")
+    if kind == "systemd" and INHERITS in os.environ:
+        return InheritedServerEndpoint(reactor)
     if kind == "dualstack":
         return _dual_stack(reactor, rest)
     if kind in {"tcp", "tcp6", "ssl"}:
@@ -192,6 +197,18 @@ def _reason(error: Exception) -> str:
     if literal:
         return f"{literal[1]} is not a number"
     return str(error) or type(error).__name__
+
+
+@implementer(IStreamServerEndpoint)
+class InheritedServerEndpoint:
+    """A socket of another process's, which :class:`ServerReactor` is given before it listens."""
+
+    def __init__(self, reactor: "ServerReactor") -> None:
+        self._reactor = reactor
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """Listen on it."""
+        return maybeDeferred(self._reactor.adoptStreamPort, -1, socket.AF_UNSPEC, protocolFactory)
 
 
 class Outermost(Protocol):

@@ -31,7 +31,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Protocol as StreamProtocol
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
@@ -86,6 +86,8 @@ class ProxyProtocol(StreamProtocol):
     """
 
     transport: Any  # Twisted's TCP or UNIX transport, which has more than any interface says
+    #: At which it logs who is cut off: lower for who has a log of its own, with a bound.
+    log_level = LogLevel.info
     _timer: IDelayedCall | None = None
 
     def __init__(
@@ -142,7 +144,8 @@ class ProxyProtocol(StreamProtocol):
     def _refuse(self, reason: str, detail: str) -> None:
         peer = self.transport.getPeer()
         self._finish()
-        _log.info(
+        _log.emit(
+            self.log_level,
             "{peer} refused: {reason}: {detail}",
             peer=address_text(peer),
             reason=reason,

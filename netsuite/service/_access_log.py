@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
+from stat import S_IMODE
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress
@@ -59,9 +60,11 @@ class AccessLog:
         self._lost = 0
         self._file: FileIO | None = None
         self._cut_off = False  # the last line
+        self._mode: int | None = None
         if path != OWN_LOG:
             try:
                 self._file = _open(path)
+                self._mode = S_IMODE(os.fstat(self._file.fileno()).st_mode)
             except OSError as error:
                 raise ConfigError(f"access log {path}: {error.strerror}") from None
 
@@ -130,7 +133,7 @@ class AccessLog:
         if self._file is None:
             return
         try:
-            new = _open(self._path)
+            new = _open(self._path, self._mode)
         except OSError as error:
             self._log.error(
                 "access log {path}: {error}; going on with the old file",
@@ -176,5 +179,15 @@ def _word(value: object) -> str:
     return text if _PLAIN.fullmatch(text) else json.dumps(text)
 
 
-def _open(path: Path) -> FileIO:
-    return path.open("ab", buffering=0)
+def _open(path: Path, mode: int | None = None) -> FileIO:
+    """Open a file to write at its end.
+
+    :param mode: of a file that is not there yet; what the umask leaves by default.
+    :raises OSError: if that fails, for a FIFO without a reader too: nothing here waits.
+    """
+    is_new = not path.exists()
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+    file = FileIO(os.open(path, flags, 0o666), "ab")
+    if is_new and mode is not None:
+        os.fchmod(file.fileno(), mode)
+    return file

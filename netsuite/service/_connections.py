@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IReactorTime
+from twisted.logger import LogLevel
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
@@ -253,12 +254,14 @@ class Gate:
         if self._admission is not None and self._admission.is_full(self._waiting):
             self._refuse(proxy, Refusal.CONNECTIONS)
             return None
-        return ProxyProtocol(
+        protocol = ProxyProtocol(
             _BehindProxy(self, connection),
             self._clock,
             self.proxy_timeout,
             refused=lambda reason, peer: self._refuse(proxy, Refusal(reason)),
         )
+        protocol.log_level = LogLevel.debug  # observers say it
+        return protocol
 
     def _refuse(self, peer: IAddress, refusal: Refusal) -> None:
         for observer in self._observers:

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any, TextIO
 
 from twisted.logger import ILogObserver, LegacyLogObserverWrapper, Logger
@@ -92,8 +93,10 @@ def _log_file(twistd: Any, reactor: Any) -> TextIO:
         raise ConfigError("a daemon cannot log to standard output: expected --nodaemon or a file")
     try:
         file: Any = LogFile.fromFullPath(name or "twistd.log")
+        # twistd changes the umask later: files that come after this one are to be like it.
+        file.defaultMode = S_IMODE(Path(file.path).stat().st_mode)
     except OSError as error:
-        raise ConfigError(f"cannot log to {name}: {error.strerror}") from error
+        raise ConfigError(f"cannot log to {name or 'twistd.log'}: {error.strerror}") from error
     if not signal.getsignal(signal.SIGUSR1):
         signal.signal(signal.SIGUSR1, lambda number, frame: reactor.callFromThread(file.rotate))
     result: TextIO = file

@@ -25,6 +25,7 @@ from netsuite.service._heap import keep_spare_memory
 from netsuite.service._log_destination import LogDestination, log_to, terminal_is_gone
 from netsuite.service._notify import Notifier, NotifyService, Supervision
 from netsuite.service._setting_options import SettingOptions, exit_with, twistd_options
+from netsuite.service._snapshot import FILES
 from netsuite.service._worker import WorkerLink, take_place
 from netsuite.service._worker_link import WorkerPlace
 from netsuite.service._workers import WorkerPool, worker_arguments
@@ -44,6 +45,8 @@ def process_service(
     :param build: makes the daemon.
     """
     try:
+        # Until it is handled: a reload that comes too early should not end what starts.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         keep_spare_memory()
         raise_descriptor_limit()
         twistd = twistd_options(options)
@@ -64,6 +67,8 @@ def process_service(
             service.link = WorkerLink(daemon.daemons, service, reactor)
         elif config.workers > 1:
             service.pool = _pool(options, config, service, daemon, reactor)
+        else:
+            FILES.begin()  # nobody will ask for them
     except ConfigError as error:
         exit_with(options.service_name, str(options.explained(error)))
     return service
@@ -150,8 +155,9 @@ class ProcessService(Service):
         self.pool: WorkerPool | None = None
         self.link: WorkerLink | None = None
         self.worker_sockets: WorkerSockets = "shared"
+        self._asked_to_drain = False
         for each in daemon.daemons:
-            each.on_drain = self.drain
+            each.on_drain = self._drain_asked
 
     def setServiceParent(self, parent: Any) -> None:
         """Join the application, and make our observer its log."""
@@ -238,10 +244,16 @@ class ProcessService(Service):
         self._log.info("stopped: nothing is left")
         self._notify.stopService()
         aborted = self._daemon.aborted + (0 if self.pool is None else self.pool.aborted)
-        if self._signal is not None and aborted:
+        if aborted and self._signal is not None:
             # twistd ends itself by this signal once it has cleaned up.
             self._reactor._exitSignal = self._signal
+        elif aborted and self._asked_to_drain:
+            atexit.register(_exit, _EXIT_FAILURE)
         return None if self.link is None else self.link.say_goodbye()
+
+    def _drain_asked(self) -> None:
+        self._asked_to_drain = True
+        self.drain()
 
     def drain(self) -> None:
         """Drain and end; again changes nothing."""
@@ -320,6 +332,7 @@ class ProcessService(Service):
         self.reopen_logs()
         if self._options is None:
             return
+        FILES.begin()
         try:
             config = self._options.reload()
             commit = self._prepared(config)
@@ -328,6 +341,8 @@ class ProcessService(Service):
                 each.reload_failed()
             raise ConfigError(str(error)) from None
         commit()
+        if self.pool is not None:
+            self.pool.keep_files()
         self.destination.set_level(self._daemon.daemons[0].log_level)
         self._log.info("reloaded")
         if self._options.needs_restart:

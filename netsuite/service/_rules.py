@@ -11,6 +11,7 @@ from netsuite.service._admission import AdmissionRules
 from netsuite.service._config import DaemonConfig
 from netsuite.service._errors import ConfigError
 from netsuite.service._limits import StreamRules
+from netsuite.service._snapshot import FILES
 
 #: File descriptors that are kept for what is no connection: logs, listening sockets, pipes, and
 #: peers who are told that they may not come in.
@@ -66,9 +67,14 @@ class Rules:
 
 
 def descriptors() -> int | None:
-    """How many connections this process has file descriptors for; None for no limit."""
+    """How many connections this process has file descriptors for; None for no limit.
+
+    Where there are few, a quarter is kept for what is no connection.
+    """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return None if soft == resource.RLIM_INFINITY else max(1, soft - RESERVED_DESCRIPTORS)
+    if soft == resource.RLIM_INFINITY:
+        return None
+    return max(1, soft - RESERVED_DESCRIPTORS, soft * 3 // 4)
 
 
 def read_access(config: DaemonConfig) -> AccessList | None:
@@ -88,8 +94,7 @@ def read_access(config: DaemonConfig) -> AccessList | None:
 
 def _read_access_file(path: Path) -> AccessList:
     try:
-        with path.open("rb") as file:
-            data = file.read(MOST_ACCESS_BYTES + 1)
+        data = FILES.read(path, MOST_ACCESS_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"access file {path}: {error.strerror}") from None
     if len(data) > MOST_ACCESS_BYTES:

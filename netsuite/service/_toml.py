@@ -12,6 +12,7 @@ from typing import Any
 
 from netsuite.service._config import PlacedError
 from netsuite.service._errors import ConfigError
+from netsuite.service._snapshot import FILES
 
 #: The way to a value: keys, and positions in arrays.
 Where = tuple[str | int, ...]
@@ -94,7 +95,7 @@ def load(path: Path, name: str | None = None) -> Table:
     """
     name = str(path) if name is None else name
     try:
-        text = path.read_text("utf-8-sig")
+        text = FILES.read(path).decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"cannot read {name}: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -98,8 +98,6 @@ class RefusalLog:
 
     def refused(self, peer: IAddress, refusal: Refusal) -> None:
         """Say it, or count it for the next time."""
-        if refusal in {Refusal.PROXY_HEADER, Refusal.PROXY_TIMEOUT}:
-            return  # whoever read the header has said more
         if not self._lines.take(refusal, self._clock()):
             self._silent[refusal] = self._silent.get(refusal, 0) + 1
             return

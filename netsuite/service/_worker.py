@@ -10,6 +10,7 @@ from twisted.internet.stdio import StandardIO
 from twisted.logger import Logger
 
 from netsuite.service._daemon import Daemon
+from netsuite.service._snapshot import FILES
 from netsuite.service._worker_link import ANSWERS, MessageProtocol, WorkerPlace
 
 
@@ -32,7 +33,7 @@ class WorkerLink(Service):
             "stats": self._stats,
             "drain": process.drain,
             "abort": process.abort,
-            "reload": process.reload,
+            "reload": self._reload,
             "reopen": process.reopen_logs,
             "ban": self._ban,
             "unban": self._unban,
@@ -68,6 +69,10 @@ class WorkerLink(Service):
             self._log.warn("the supervisor is gone: draining")
             self._process.drain()
         self._said.callback(None)
+
+    def _reload(self) -> None:
+        FILES.begin()
+        self._process.reload()
 
     def _stats(self) -> list[str]:
         return [daemon.stats_now().to_json() for daemon in self._daemons]

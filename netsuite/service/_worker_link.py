@@ -14,14 +14,19 @@ from typing import Any
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from netsuite.net.endpoints import INHERITS
+
 #: The file descriptor on which a worker answers.
 ANSWERS = 3
+
+#: The file descriptor of the files that the configuration was read from.
+FILES_GIVEN = 4
 
 #: The first of the listening sockets that a worker inherits.
 FIRST_SOCKET = 10
 
 #: The environment variable that makes a process a worker.
-VARIABLE = "_NETSUITE_WORKER"
+VARIABLE = INHERITS
 
 
 @dataclass(frozen=True, slots=True)

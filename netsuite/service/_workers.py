@@ -9,16 +9,18 @@ from itertools import count as counter
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.error import ProcessDone
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from netsuite.service._snapshot import FILES
 from netsuite.service._stats import ServiceStats
 from netsuite.service._worker_link import (
     ANSWERS,
+    FILES_GIVEN,
     FIRST_SOCKET,
     VARIABLE,
     MessageProtocol,
@@ -40,6 +42,9 @@ STATS_SECONDS = 1.0
 
 #: How long after a drain a worker may still be there, in seconds beyond its own timeout.
 KILL_SECONDS = 10.0
+
+#: How long after an abort, in seconds.
+ABORT_SECONDS = 2.0
 
 #: The longest line of a worker's log, in bytes; what is longer is cut.
 MOST_LOG_LINE = 64 * 1024
@@ -94,7 +99,7 @@ class Worker(ProcessProtocol):
         answer: Deferred[Any] = Deferred(lambda _: self._forget(number))
         self._asked[number] = answer
         self._messages.send({"do": what, "id": number, **arguments})
-        return answer.addTimeout(ANSWER_SECONDS, self._clock)
+        return answer.addTimeout(ANSWER_SECONDS, self._clock, _no_answer)
 
     def _forget(self, number: int) -> None:
         self._asked.pop(number, None)
@@ -164,6 +169,7 @@ class WorkerPool:
     :param count: how many workers.
     :param clock: seconds that do not jump, and delayed calls.
     :param log_line: where the workers' log lines go.
+    :param files: a new file descriptor of what the configuration was read from.
     """
 
     _log = Logger()
@@ -175,8 +181,11 @@ class WorkerPool:
         reactor: Any,
         clock: Any,
         log_line: Callable[[str], object],
+        files: Callable[[], int] = FILES.handed_over,
     ) -> None:
         self._arguments = arguments
+        self._files = files
+        self._given_files = files()
         # Relative names on the command line are of here; twistd may go elsewhere.
         self._directory = Path.cwd()
         self.count = count
@@ -215,7 +224,8 @@ class WorkerPool:
         self._pending.pop(index, None)
         worker = Worker(index, self._clock, self._log_line, self._ready, self._ended)
         self._workers[index] = worker
-        descriptors: dict[int, Any] = {0: "w", 1: "r", 2: "r", ANSWERS: "r"}
+        files = os.dup(self._given_files)
+        descriptors: dict[int, Any] = {0: "w", 1: "r", 2: "r", ANSWERS: "r", FILES_GIVEN: files}
         numbers = counter(FIRST_SOCKET)
         rows = [
             [[_give(descriptors, next(numbers), each) for each in part] for part in daemon]
@@ -230,6 +240,12 @@ class WorkerPool:
             path=str(self._directory),
             childFDs=descriptors,
         )
+        os.close(files)
+
+    def keep_files(self) -> None:
+        """Start workers from now on with the files that were just read."""
+        os.close(self._given_files)
+        self._given_files = self._files()
 
     # What becomes of them.
 
@@ -373,14 +389,17 @@ class WorkerPool:
         return stopped
 
     def abort(self) -> None:
-        """Have all cut what they have open, and end."""
+        """Have all cut what they have open, and end; who does not is killed soon."""
         for worker in self._workers.values():
             self._quietly(worker.ask("abort"))
+        if self._kill is not None:
+            self._kill.reset(ABORT_SECONDS)
 
     def _kill_all(self) -> None:
         self._kill = None
         for worker in self._workers.values():
             self._log.error("worker {index} does not end: killed", index=worker.index)
+            self.aborted += 1
             worker.kill()
 
     def _finish_if_empty(self) -> None:
@@ -393,6 +412,13 @@ class WorkerPool:
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             waiter.callback(None)
+
+
+def _no_answer(value: object, timeout: float) -> object:
+    """What a worker's silence is called."""
+    if isinstance(value, Failure) and value.check(CancelledError):
+        raise TimeoutError(f"no answer in {timeout:g} s")
+    return value
 
 
 def _give(descriptors: dict[int, Any], number: int, given: socket.socket) -> tuple[int, int]:

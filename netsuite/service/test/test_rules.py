@@ -66,8 +66,10 @@ class RulesTests(SynchronousTestCase):
     def test_as_many_connections_as_there_are_descriptors(self) -> None:
         for soft, expected in [
             (1024, 1024 - RESERVED_DESCRIPTORS),
-            (RESERVED_DESCRIPTORS + 1, 1),
-            (8, 1),
+            (65_536, 65_536 - RESERVED_DESCRIPTORS),
+            (256, 192),
+            (8, 6),
+            (1, 1),
             (resource.RLIM_INFINITY, None),
         ]:
             self.patch(resource, "getrlimit", lambda which, soft=soft: (soft, soft))
