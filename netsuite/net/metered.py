@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTi
 from twisted.python.failure import Failure
 
 from netsuite.net._shaping import (
+    LEAST_TURN,
     MOST_TURN,
     ClientBuckets,
     RateBucket,
@@ -42,7 +43,7 @@ class Direction:
     :param release: called when a wait is over.
     """
 
-    __slots__ = ("_buckets", "_clock", "_rate", "_release", "_wait", "credit", "turn")
+    __slots__ = ("_buckets", "_clock", "_rate", "_release", "_wait", "credit", "step", "turn")
 
     def __init__(
         self, buckets: Sequence[RateBucket], clock: IReactorTime, release: Callable[[], object]
@@ -53,6 +54,9 @@ class Direction:
         self._wait: IDelayedCall | None = None
         self._rate = min(bucket.rate for bucket in buckets)
         self.turn = turn_size(self._rate)
+        #: What is bought at once: it grows to a turn, so that a connection that says little
+        #: does not take from its client's others what it has no use for.
+        self.step = LEAST_TURN
         #: Bytes that may move now; what was read beyond it is paid later.
         self.credit = 0
 
@@ -62,18 +66,22 @@ class Direction:
         return self._wait is not None
 
     def refill(self) -> None:
-        """Buy as many turns as it takes to have credit, and wait until they are there.
+        """Buy as much as it takes to have credit, and wait until it is there.
 
         Where :data:`SHORTEST_WAIT` is worth many turns it buys more, and leaves at least half of
         what needs no timer to those who share a bucket.
         """
         now = self._clock.seconds()
-        wait = self._buy(self.turn * (-self.credit // self.turn + 1), now)
+        wait = self._buy(self.step * (-self.credit // self.step + 1), now)
         more = int((SHORTEST_WAIT / 2 - wait) * self._rate / 2)
         if more >= self.turn:
             wait = self._buy(more, now)
         if wait > SHORTEST_WAIT:
             self._wait = self._clock.callLater(wait, self._over)
+
+    def grow(self) -> None:
+        """Buy more the next time."""
+        self.step = min(2 * self.step, self.turn)
 
     def _buy(self, count: int, now: float) -> float:
         self.credit += count
@@ -139,9 +147,8 @@ class Metered:
         self._end_shaping()
         if reading:
             self._reading = Direction(reading, clock, self._read_on)
-            # What one call reads is what one turn pays.
-            self.bufferSize = min(MOST_TURN, self._reading.turn)
             self.doRead = self._read_within_rate
+            self.bufferSize = self._reading.turn
         if writing:
             self._writing = Direction(writing, clock, self._write_on)
         self._read_on()
@@ -178,6 +185,9 @@ class Metered:
         if reading is not None:
             if reading.credit <= 0 and not reading.waiting:
                 reading.refill()
+                # What one call reads is what one step pays.
+                self.bufferSize = min(MOST_TURN, reading.step)
+                reading.grow()
             if reading.waiting:
                 self.reactor.removeReader(self)  # type: ignore[attr-defined]  # the transport's
                 return None
@@ -206,6 +216,7 @@ class Metered:
         if writing is not None and data:
             if writing.credit <= 0 and not writing.waiting:
                 writing.refill()
+                writing.grow()
             if writing.waiting:
                 self.stopWriting()  # type: ignore[attr-defined]  # the transport's
                 return 0
