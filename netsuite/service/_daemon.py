@@ -454,7 +454,8 @@ class Daemon(MultiService):
                     self._datagram_ports.append((part.listener.name, datagram_port))
         except Exception as error:
             raise StartError(
-                f"{part.listener.name}: cannot listen on {where}: {reason_of(error)}"
+                f"{part.listener.name}: cannot listen on {where}: "
+                f"{reason_of(error, is_port=not where.startswith('unix:'))}"
             ) from error
 
     def _check_datagrams(self) -> None:
