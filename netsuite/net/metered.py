@@ -185,8 +185,8 @@ class Metered:
         if reading is not None:
             if reading.credit <= 0 and not reading.waiting:
                 reading.refill()
-                # What one call reads is what one step pays.
-                self.bufferSize = min(MOST_TURN, reading.step)
+                # What one call reads is what was just paid, up to a turn.
+                self.bufferSize = min(reading.turn, reading.credit)
                 reading.grow()
             if reading.waiting:
                 self.reactor.removeReader(self)  # type: ignore[attr-defined]  # the transport's

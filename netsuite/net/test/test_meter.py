@@ -54,6 +54,17 @@ class BuyingTests(SynchronousTestCase):
         self.assertFalse(any(direction.waiting for direction in sharers))
 
 
+class ReadSizeTests(SynchronousTestCase):
+    def test_one_call_reads_as_much_as_was_just_paid(self) -> None:
+        for rate, sizes in [(1e5, [512, 1024, 2048, 4096, 5000]), (1e10, [MOST_TURN] * 5)]:
+            reactor, socket = SocketReactor(), FakeSocket()
+            transport = connect(Protocol(), reactor, socket)
+            transport.shape([stream_bucket(rate)], [], reactor)
+            socket.incoming += bytes(10_000_000)
+            reactor.run(2)
+            self.assertEqual(socket.calls[:5], sizes)
+
+
 class SendingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.socket = FakeSocket()
