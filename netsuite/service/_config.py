@@ -153,6 +153,12 @@ class DaemonConfig:
             raise SettingError(
                 "tls_self_signed", f"and a TLS certificate {self.tls_cert}: expected one of the two"
             )
+        if self.tls_self_signed and self.workers > 1:
+            raise SettingError(
+                "tls_self_signed",
+                "would be another one in each worker (a self-signed certificate is made at the "
+                "start): expected tls-cert, or one worker",
+            )
         if self.tls_client_ca and not self.tls:
             raise SettingError(
                 "tls_client_ca",

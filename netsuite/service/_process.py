@@ -82,11 +82,6 @@ def _pool(
     reactor: Any,
 ) -> WorkerPool:
     """Workers for a service, and the daemon as their supervisor."""
-    if config.tls_self_signed:
-        raise ConfigError(
-            "a self-signed certificate is made by each worker for itself: "
-            "expected --tls-cert, or one process"
-        )
     sockets: WorkerSockets = "shared" if config.worker_sockets == "auto" else config.worker_sockets
     pool = WorkerPool(
         worker_arguments(options),

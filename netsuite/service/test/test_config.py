@@ -34,6 +34,7 @@ class DaemonConfigTests(SynchronousTestCase):
             {"tls_self_signed": True, "tls_cert": Path("c")},
             "TLS self signed and a TLS certificate c: expected one of the two",
         ),
+        ({"tls_self_signed": True, "workers": 2}, "TLS self signed would be another one in each"),
         ({"tls_client_ca": Path("ca")}, "TLS client CA ca: expected tls-cert, tls-directory or"),
         ({"tls_min_version": "1.1"}, "TLS min version '1.1': expected 1.2 or 1.3"),
         ({"tls_client": "asked"}, "TLS client 'asked': expected required or optional"),
