@@ -12,7 +12,7 @@ import re
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import quoteStringArgument, serverFromString
@@ -178,8 +178,8 @@ def _dual_stack(reactor: "ServerReactor", arguments: str) -> "DualStackServerEnd
             raise EndpointError(f"{word!r} is unknown: expected dualstack:PORT[:backlog=NUMBER]")
         backlog = int(value)
     number = parse_port(port.removeprefix("port="))
-    bare: Any = reactor
-    return DualStackServerEndpoint(bare, number, backlog, reuse_port=reactor.reuse_port)
+    bare: Any = reactor  # which knows whether the port is shared
+    return DualStackServerEndpoint(bare, number, backlog)
 
 
 def _reason(error: Exception) -> str:
@@ -211,6 +211,7 @@ class InheritedServerEndpoint:
         return maybeDeferred(self._reactor.adoptStreamPort, -1, socket.AF_UNSPEC, protocolFactory)
 
 
+@runtime_checkable
 class Outermost(Protocol):
     """A factory that belongs next to the socket, whatever an endpoint puts in front of it."""
 
@@ -241,7 +242,7 @@ class ServerReactor:
         if isinstance(factory, TLSMemoryBIOFactory):
             factory.protocol = tls_protocol  # type: ignore[assignment]  # None is an answer
             behind: Any = factory.wrappedFactory
-            if hasattr(behind, "move_outside"):
+            if isinstance(behind, Outermost):
                 behind.move_outside(factory)
                 factory = behind
         if self.inherited:

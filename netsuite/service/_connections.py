@@ -14,7 +14,7 @@ from netsuite.ip import IPSet
 from netsuite.net import Expirable, Refusing, StreamTransport
 from netsuite.net._addresses import host_of
 from netsuite.net.metered import Metered
-from netsuite.net.proxy import ProxyProtocol
+from netsuite.net.proxy import ProxyProtocol, is_trusted
 from netsuite.service._admission import Admission, Client, Refusal
 from netsuite.service._refusal import MOST_SPOKEN_TO, RefusalProtocol
 
@@ -247,8 +247,7 @@ class Gate:
 
     def _ask_proxy(self, connection: Connection, proxies: IPSet) -> IProtocol | None:
         proxy = connection.peer
-        address = host_of(proxy)
-        if address is not None and address not in proxies:
+        if not is_trusted(proxy, proxies):
             self._refuse(proxy, Refusal.PROXY_SOURCE)
             return None
         if self._admission is not None and self._admission.is_full(self._waiting):
