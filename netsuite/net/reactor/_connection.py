@@ -1,0 +1,578 @@
+"""A TCP connection on uvloop's transport, with the face of Twisted's.
+
+The way of the bytes is short: :meth:`Connection.data_received` gives what uvloop has read to the
+protocol, and :meth:`Connection.write` gives what the protocol writes to uvloop, as long as
+nothing special is going on (``_out`` is set). What is special (TLS by ``startTLS``, a pull
+producer, rates, closing) takes :meth:`Connection.write_below`.
+
+uvloop writes at once, so there is no buffer of ours: what the kernel does not take is libuv's,
+with the marks of Twisted's transports: a streaming producer is paused above 64 KiB, and
+resumed when all is written.
+"""
+
+import struct
+from collections.abc import Iterable
+from socket import (
+    AF_INET,
+    AF_INET6,
+    IPPROTO_TCP,
+    SO_KEEPALIVE,
+    SO_LINGER,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    TCP_NODELAY,
+)
+from socket import socket as Socket
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet import error, main
+from twisted.internet._newtls import startTLS
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import (
+    IConsumer,
+    IHalfCloseableDescriptor,
+    IHalfCloseableProtocol,
+    ILoggingContext,
+    IPushProducer,
+    IReadWriteDescriptor,
+    ISystemHandle,
+    ITCPTransport,
+    ITLSTransport,
+)
+from twisted.internet.tcp import _getrealname
+from twisted.python import log
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from netsuite.net.reactor._reactor import UVReactor
+
+#: A streaming producer is paused when more waits to be written, in bytes: what Twisted has.
+BUFFER_SIZE = 64 * 1024
+
+_DONE = Failure(main.CONNECTION_DONE)
+_LOST = Failure(main.CONNECTION_LOST)
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class _Accepted:
+    """A descriptor for uvloop to take, in the guise of a socket; it keeps this, not the socket."""
+
+    __slots__ = ("family", "number")
+    type = SOCK_STREAM
+
+    def fileno(self) -> int:
+        return self.number
+
+    def close(self) -> None:
+        """libuv has closed the descriptor."""
+
+
+_accepted = _Accepted()
+
+
+def address_of(name: Any) -> IPv4Address | IPv6Address:
+    """The address that a socket's name is."""
+    kind = IPv4Address if len(name) == 2 else IPv6Address
+    return kind("TCP", *_getrealname(name))
+
+
+def _around(descriptor: int, family: int) -> Socket:
+    return Socket(family, SOCK_STREAM, fileno=descriptor)
+
+
+class _Early:
+    """A connection that uvloop has not taken yet: its socket, and what is written meanwhile."""
+
+    __slots__ = ("descriptor", "family", "written")
+
+    def __init__(self, descriptor: int, family: int) -> None:
+        self.descriptor = descriptor
+        self.family = family
+        self.written: list[bytes] = []
+
+
+class BelowTLS:
+    """A connection's own methods, for the TLS that ``startTLS`` puts on top of it."""
+
+    @staticmethod
+    def write(connection: "Connection", data: bytes) -> None:
+        """Write to the connection."""
+        connection.write_below(data)
+
+    @staticmethod
+    def writeSequence(connection: "Connection", iovec: Iterable[bytes]) -> None:
+        """Write to the connection."""
+        connection.write_below(b"".join(iovec))
+
+    @staticmethod
+    def loseConnection(connection: "Connection") -> None:
+        """Close the connection."""
+        connection.lose_below()
+
+    @staticmethod
+    def registerProducer(connection: "Connection", producer: Any, streaming: bool) -> None:
+        """Have a producer of the connection's."""
+        connection.register_below(producer, streaming)
+
+    @staticmethod
+    def unregisterProducer(connection: "Connection") -> None:
+        """Have it no more."""
+        connection.unregister_below()
+
+
+@implementer(
+    IConsumer,
+    IHalfCloseableDescriptor,
+    ILoggingContext,
+    IPushProducer,
+    IReadWriteDescriptor,
+    ISystemHandle,
+    ITCPTransport,
+    ITLSTransport,
+)
+class Connection:
+    """A connected transport; what it has to say for itself is in Server and Client.
+
+    :ivar reading: whether the protocol wants to read.
+    :ivar bytes_received: from the socket, which under TLS is ciphertext.
+    """
+
+    # Most of these are of every connection, so that there is no dictionary for each.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_early",
+        "_out",
+        "_uv",
+        "_written",
+        "bytes_received",
+        "connected",
+        "disconnected",
+        "disconnecting",
+        "producer",
+        "producerPaused",
+        "protocol",
+        "reactor",
+        "reading",
+        "streamingProducer",
+    )
+
+    TLS = False
+    bufferSize = BUFFER_SIZE
+    _aborting = False
+    _socket: Socket | None = None
+    _writeDisconnecting = False
+    _writeDisconnected = False
+    _tlsClientDefault = False
+
+    def __init__(self, protocol: Any, reactor: "UVReactor") -> None:
+        self.protocol = protocol
+        self.reactor = reactor
+        self.connected = True
+        self.disconnected = self.disconnecting = False
+        self.producer: Any = None
+        self.streamingProducer = self.producerPaused = False
+        self.reading = True
+        self.bytes_received = 0
+        self._written = 0
+        self._uv: Any = None
+        self._out: Any = None
+        self._early: _Early | None = None
+
+    # From the socket to uvloop.
+
+    def hand_over(self, connected: Socket) -> None:
+        """Give a connected socket to uvloop, which has taken it in the loop's next turn.
+
+        :param connected: is detached.
+        """
+        reactor = self.reactor
+        _accepted.family = connected.family
+        _accepted.number = connected.detach()
+        self._early = _Early(_accepted.number, _accepted.family)
+        taking = reactor.loop.connect_accepted_socket(self._itself, _accepted)  # type: ignore[arg-type]  # all of a socket that uvloop asks for
+        taking.send(None)
+        # Of the handles of the next turn this one comes right after connection_made.
+        reactor.loop.call_soon(self._taken, taking)
+        reactor.connections.add(self)
+
+    def _itself(self) -> Any:
+        return self
+
+    def connection_made(self, transport: Any) -> None:
+        """uvloop has taken the connection."""
+        self._uv = transport
+
+    def _taken(self, taking: Any) -> None:
+        """Catch up with what has happened in the meantime; nothing has been read yet."""
+        try:
+            taking.send(None)
+        except StopIteration:
+            pass
+        early, self._early = self._early, None
+        if self.disconnected:
+            self._end()
+            return
+        if not self.reading:
+            self._uv.pause_reading()
+        self._choose_way()
+        if early is not None and early.written:
+            self._uv.write(b"".join(early.written))
+            self._after_write()
+        if self.disconnecting or self._writeDisconnecting:
+            self._when_written()
+
+    def _choose_way(self) -> None:
+        """Let writes go straight to uvloop, if that is all there is to them."""
+        direct = not (
+            self._early is not None
+            or self.TLS
+            or self.disconnecting
+            or self._writeDisconnecting
+            or self._aborting
+            or (self.producer is not None and not self.streamingProducer)
+        )
+        self._out = self._uv if direct else None
+
+    # Reading.
+
+    def data_received(self, data: bytes) -> None:
+        """uvloop has read."""
+        self.bytes_received += len(data)
+        reactor = self.reactor
+        reactor.speaker = self
+        try:
+            self.protocol.dataReceived(data)
+        except BaseException:
+            self._failed()
+        reactor.speaker = None
+
+    def eof_received(self) -> bool:
+        """The peer will send no more (RFC 9293 section 3.6)."""
+        self.reactor.speaker = self
+        try:
+            self.readConnectionLost(_DONE)
+        except BaseException:
+            self._failed()
+        self.reactor.speaker = None
+        return True  # closing is up to us
+
+    def readConnectionLost(self, reason: Failure) -> None:
+        """Tell a protocol that knows half-close, or close."""
+        protocol = IHalfCloseableProtocol(self.protocol, None)
+        if protocol is None:
+            self.connectionLost(reason)
+        else:
+            self.reading = False
+            protocol.readConnectionLost()
+
+    def startReading(self) -> None:
+        """Read."""
+        self.reading = True
+        if self._early is None and not self.disconnected:
+            self._uv.resume_reading()
+
+    def stopReading(self) -> None:
+        """Do not read."""
+        self.reading = False
+        if self._early is None and not self.disconnected:
+            self._uv.pause_reading()
+
+    def pauseProducing(self) -> None:
+        """Do not read."""
+        self.stopReading()
+
+    def resumeProducing(self) -> None:
+        """Read on."""
+        if self.connected and not self.disconnecting:
+            self.startReading()
+
+    def stopProducing(self) -> None:
+        """Close."""
+        self.loseConnection()
+
+    # Writing.
+
+    def write(self, data: bytes) -> None:
+        """Write; what the peer does not read yet is kept."""
+        out = self._out
+        if out is not None and data.__class__ is bytes:
+            self._written += len(data)
+            out.write(data)
+        elif not self.TLS:
+            self.write_below(data)
+        elif self.connected:
+            self.protocol.write(data)
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        """Write some pieces, as one."""
+        self.write(b"".join(iovec))
+
+    def write_below(self, data: bytes) -> None:
+        """Write, below TLS, whatever else is going on."""
+        if not isinstance(data, bytes):
+            raise TypeError("Data must be bytes")
+        if not self.connected or self._writeDisconnected or self._aborting or not data:
+            return
+        self._written += len(data)
+        if self._early is not None:
+            self._early.written.append(data)
+        else:
+            self._uv.write(data)
+        self._after_write()
+
+    def _after_write(self) -> None:
+        buffered = self.buffered
+        if buffered > self.bufferSize:
+            self._pause_producer()
+        elif not buffered and (self.producer is not None or self.disconnecting):
+            self._soon()
+
+    def _pause_producer(self) -> None:
+        if self.producer is not None and self.streamingProducer and not self.producerPaused:
+            self.producerPaused = True
+            self.producer.pauseProducing()
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that are written, and not yet to the socket."""
+        if self._early is not None:
+            return sum(map(len, self._early.written))
+        return 0 if self.disconnected else self._uv.get_write_buffer_size()  # type: ignore[no-any-return]  # uvloop's
+
+    @property
+    def bytes_sent(self) -> int:
+        """To the socket, which under TLS is ciphertext."""
+        return self._written - self.buffered
+
+    def pause_writing(self) -> None:
+        """uvloop keeps more than its mark."""
+        if self.buffered > self.bufferSize:
+            self._pause_producer()
+
+    def resume_writing(self) -> None:
+        """uvloop keeps less than its other mark."""
+        self._all_written()
+
+    def _when_written(self) -> None:
+        """Go on in :meth:`_all_written` when nothing is left to write."""
+        if self._early is not None:
+            return
+        self._choose_way()
+        self._uv.set_write_buffer_limits(0, 0)
+        if not self.buffered:
+            self._soon()
+
+    def _soon(self) -> None:
+        self.reactor.loop.call_soon(self._all_written)
+
+    def _all_written(self) -> None:
+        """There may be nothing left to write: whose turn is it?"""
+        if self.disconnected or self.buffered:
+            return
+        self.reactor.speaker = self
+        try:
+            producer = self.producer
+            if producer is not None and (not self.streamingProducer or self.producerPaused):
+                self.producerPaused = False
+                producer.resumeProducing()
+            elif self.disconnecting:
+                self.connectionLost(_DONE)
+            elif self._writeDisconnecting and not self._writeDisconnected:
+                self._writeDisconnected = True
+                self._uv.write_eof()
+                protocol = IHalfCloseableProtocol(self.protocol, None)
+                if protocol is not None:
+                    protocol.writeConnectionLost()
+        except BaseException:
+            self._failed()
+        self.reactor.speaker = None
+
+    # Producers.
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Have a producer, which is paused and resumed."""
+        if self.TLS:
+            self.protocol.registerProducer(producer, streaming)
+        else:
+            self.register_below(producer, streaming)
+
+    def register_below(self, producer: Any, streaming: bool) -> None:
+        """The same, below TLS."""
+        if self.producer is not None:
+            raise RuntimeError(
+                f"Cannot register producer {producer}, because producer {self.producer} "
+                "was never unregistered."
+            )
+        if self.disconnected:
+            producer.stopProducing()
+            return
+        self.producer = producer
+        self.streamingProducer = streaming
+        self.producerPaused = False
+        if self._early is None:
+            high = BUFFER_SIZE if streaming else 0
+            self._uv.set_write_buffer_limits(high, 0)
+            self._choose_way()
+        if not streaming:
+            producer.resumeProducing()
+
+    def unregisterProducer(self) -> None:
+        """Have no producer any more."""
+        if self.TLS:
+            self.protocol.unregisterProducer()
+        else:
+            self.unregister_below()
+
+    def unregister_below(self) -> None:
+        """The same, below TLS."""
+        self.producer = None
+        if self._early is None and not self.disconnected:
+            self._choose_way()
+            if self.disconnecting:
+                self._when_written()
+
+    # Closing.
+
+    def loseConnection(self) -> None:
+        """Close when all is written, and no producer has more."""
+        if not self.TLS:
+            self.lose_below()
+        elif self.connected and not self.disconnecting:
+            self.protocol.loseConnection()
+
+    def lose_below(self) -> None:
+        """The same, below TLS."""
+        if not self.connected or self.disconnecting:
+            return
+        self.stopReading()
+        if self._writeDisconnected:
+            self.connectionLost(_DONE)
+        else:
+            self.disconnecting = True
+            self._when_written()
+
+    def loseWriteConnection(self) -> None:
+        """Say that we send no more, when all is written."""
+        self._writeDisconnecting = True
+        if self.connected:
+            self._when_written()
+
+    def abortConnection(self) -> None:
+        """Close with a reset, and drop what is not yet written."""
+        if self.disconnected or self._aborting:
+            return
+        self._aborting = True
+        self.stopReading()
+        self._out = None
+        self.reactor.loop.call_soon(self._aborted)
+
+    def _aborted(self) -> None:
+        self._lose(Failure(error.ConnectionAborted()))
+
+    def connection_lost(self, exception: Exception | None) -> None:
+        """uvloop has lost the connection, or has closed it for us."""
+        if not self.disconnected:
+            self._lose(_DONE if exception is None else _LOST)
+        self._uv = None
+
+    def _failed(self) -> None:
+        """Code of the program's has raised: the connection is not to be relied on."""
+        failure = Failure()
+        log.err(failure)
+        self._lose(failure)
+
+    def _lose(self, reason: Failure) -> None:
+        self.reactor.speaker = self
+        try:
+            self.connectionLost(reason)
+        except BaseException:
+            log.err()
+        self.reactor.speaker = None
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The connection is over: tell everybody, once."""
+        if self.disconnected:
+            return
+        self.disconnected, self.connected = True, False
+        self.reading = False
+        self._out = None
+        self.reactor.connections.discard(self)
+        producer, self.producer = self.producer, None
+        try:
+            if producer is not None:
+                producer.stopProducing()
+        finally:
+            if self._early is None:
+                self._end()
+            protocol = self.protocol
+            del self.protocol
+            protocol.connectionLost(reason)
+
+    def _end(self) -> None:
+        """Close the socket."""
+        if self._aborting:
+            self._ask_socket("setsockopt", SOL_SOCKET, SO_LINGER, _RESET_ON_CLOSE)
+        if self._socket is not None:
+            self._socket.detach()  # libuv closes it
+        self._uv.abort()
+
+    # The socket.
+
+    def _ask_socket(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the socket's."""
+        if self._early is None:
+            return getattr(self._uv.get_extra_info("socket"), method)(*arguments)
+        around = _around(self._early.descriptor, self._early.family)
+        try:
+            return getattr(around, method)(*arguments)
+        finally:
+            around.detach()
+
+    def fileno(self) -> int:
+        """The descriptor; -1 when it is gone."""
+        return -1 if self.disconnected else int(self._ask_socket("fileno"))
+
+    def getHandle(self) -> Socket:
+        """The socket; it is not to be read from, written to or closed."""
+        return self.socket
+
+    @property
+    def socket(self) -> Socket:
+        """The socket; it is not to be read from, written to or closed."""
+        if self.disconnected:
+            raise AttributeError("the connection is gone, and its socket")
+        if self._socket is None:
+            family = AF_INET if len(self._ask_socket("getsockname")) == 2 else AF_INET6
+            self._socket = _around(self.fileno(), family)
+        return self._socket
+
+    def getTcpNoDelay(self) -> bool:
+        """Whether small writes are sent at once (RFC 9293 section 3.7.4)."""
+        return bool(self._ask_socket("getsockopt", IPPROTO_TCP, TCP_NODELAY))
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Send small writes at once, or gather them."""
+        self._ask_socket("setsockopt", IPPROTO_TCP, TCP_NODELAY, int(enabled))
+
+    def getTcpKeepAlive(self) -> bool:
+        """Whether the kernel asks a silent peer if it is there."""
+        return bool(self._ask_socket("getsockopt", SOL_SOCKET, SO_KEEPALIVE))
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """Have the kernel ask a silent peer if it is there."""
+        self._ask_socket("setsockopt", SOL_SOCKET, SO_KEEPALIVE, int(enabled))
+
+    def getHost(self) -> IPv4Address | IPv6Address:
+        """Our address."""
+        if self._early is None:
+            return address_of(self._uv.get_extra_info("sockname"))
+        return address_of(self._ask_socket("getsockname"))
+
+    # TLS.
+
+    def startTLS(self, ctx: Any, normal: bool = True) -> None:
+        """Start TLS on this connection (RFC 8446)."""
+        startTLS(self, ctx, normal, BelowTLS)
+        self._choose_way()

@@ -1,0 +1,295 @@
+"""The reactor: uvloop's loop under Twisted's timers, threads, signals and descriptors."""
+
+import asyncio
+import math
+import select
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet import error, process
+from twisted.internet._signals import _MultiSignalHandling
+from twisted.internet.base import ReactorBase
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.interfaces import IConnector, IDelayedCall, IListeningPort
+from twisted.logger import Logger, LogLevel
+from twisted.python import context
+from twisted.python.failure import Failure
+from twisted.python.log import ILogContext
+
+from netsuite.net.reactor._tcp import Client, Connector, Port, Server
+
+if TYPE_CHECKING:
+    from netsuite.net.reactor._connection import Connection
+
+#: Of an asyncio loop's timer, in seconds.
+_RESOLUTION = 0.001
+
+
+class ReactorUnavailable(ImportError):
+    """What the reactor stands on is missing; the message is for people."""
+
+
+class UVReactor(EPollReactor):
+    """A reactor on uvloop.
+
+    TCP connections, listening or connecting, are uvloop's transports once they are made.
+    Everything else that has a descriptor (UDP, UNIX sockets, pipes of processes, descriptors
+    of the program's own) is watched by an epoll instance of Twisted's, which is in turn one
+    descriptor of the loop.
+
+    :param loop: a loop of uvloop; by default a new one. It becomes the current loop of the
+        thread, as asyncio has it.
+    :raises ReactorUnavailable: without uvloop.
+    :ivar loop: the loop, for asyncio code.
+    """
+
+    _log = Logger()
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self.loop = _new_loop() if loop is None else loop
+        asyncio.set_event_loop(self.loop)
+        #: The connection whose protocol is being called, for the log.
+        self.speaker: Connection | None = None
+        self.connections: set[Connection] = set()
+        self._wake_at = math.inf
+        self._wake: asyncio.Handle | None = None
+        super().__init__()
+        if loop is None:
+            self.loop.set_exception_handler(self._loop_error)
+        self.loop.add_reader(self._poller.fileno(), self._descriptors_ready)
+
+    def dispose(self) -> None:
+        """Give back the loop and the descriptors of a reactor that will not run again."""
+        if not self.loop.is_closed():
+            self.loop.remove_reader(self._poller.fileno())
+            self.loop.close()
+        self._poller.close()
+
+    # Running.
+
+    def mainLoop(self) -> None:
+        """Run until the reactor is stopped."""
+        context.call({ILogContext: _LogContext(self)}, self._main_loop)
+
+    def _main_loop(self) -> None:
+        self._turn()  # what startup has left to do
+        while self._started:
+            with self._log.failuresHandled("in the main loop"):
+                self.loop.run_forever()
+        self._log.info("Main loop terminated.")
+
+    def iterate(self, delay: float = 0.0) -> None:
+        """Do what is due, and what comes within a delay.
+
+        :param delay: seconds to wait for something to happen.
+        :raises RuntimeError: within a call of :meth:`run`, which uvloop does not allow.
+        """
+        self._run_once()
+        if delay > 0:
+            due = self.timeout()
+            wait = delay if due is None else min(delay, due)
+            # The descriptor of libuv's own epoll instance.
+            watch = select.poll()
+            watch.register(self.loop._get_backend_id(), select.POLLIN)  # type: ignore[attr-defined]  # uvloop's
+            watch.poll(math.ceil(wait * 1000))
+            self._run_once()
+
+    doIteration = iterate
+
+    def _run_once(self) -> None:
+        if self.loop.is_running():
+            raise RuntimeError("iterate() within run(): uvloop cannot; return, and be called later")
+        self.runUntilCurrent()
+        self._arm()
+        self.loop.call_soon(self.loop.stop)
+        self.loop.run_forever()
+
+    def stop(self) -> None:
+        """End :meth:`run`, in order."""
+        super().stop()
+        self._turn_soon()
+
+    def crash(self) -> None:
+        """End :meth:`run` at once."""
+        super().crash()
+        if self.loop.is_running():
+            self.loop.stop()
+
+    def _descriptors_ready(self) -> None:
+        self.doPoll(0)
+
+    def _loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What nobody has caught in asyncio's part of the program."""
+        failure = context.get("exception")
+        self._log.emit(
+            LogLevel.critical,
+            "{message}",
+            message=context.get("message") or "unhandled error in the asyncio loop",
+            log_failure=None if failure is None else Failure(failure),
+        )
+
+    # Time.
+
+    def callLater(
+        self, delay: float, callable: Callable[..., Any], *args: object, **kw: object
+    ) -> Any:
+        """Call later; see :class:`~twisted.internet.interfaces.IReactorTime`."""
+        call = super().callLater(delay, callable, *args, **kw)
+        if call.time < self._wake_at:
+            self._wake_for(call.time)
+        return call
+
+    def _moveCallLaterSooner(self, delayedCall: Any) -> None:
+        super()._moveCallLaterSooner(delayedCall)
+        if delayedCall.time < self._wake_at:
+            self._wake_for(delayedCall.time)
+
+    def _wake_for(self, time: float) -> None:
+        if self._wake is not None:
+            self._wake.cancel()
+        self._wake_at = time
+        wait = time - self.seconds()
+        if wait <= 0:
+            self._wake = self.loop.call_soon(self._turn)
+        else:
+            # Not a moment too early: there would be nothing to do yet.
+            rounded = math.ceil(wait / _RESOLUTION) * _RESOLUTION
+            self._wake = self.loop.call_later(rounded, self._turn)
+
+    def _turn_soon(self) -> None:
+        self._wake_for(-math.inf)
+
+    def _turn(self) -> None:
+        """Call what is due."""
+        self._wake = None
+        self._wake_at = -math.inf  # nothing that is called needs to set the timer
+        try:
+            self.runUntilCurrent()
+        finally:
+            self._arm()
+
+    def _arm(self) -> None:
+        self._wake_at = math.inf
+        if self.threadCallQueue or self._justStopped:
+            self._turn_soon()
+            return
+        wait = self.timeout()
+        if wait is not None:
+            self._wake_for(self.seconds() + wait)
+
+    # Threads and signals.
+
+    def wakeUp(self) -> None:
+        """Have a call from another thread, or from a signal's handler, noticed."""
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._turn)
+
+    def _signalsFactory(self) -> Any:
+        return _MultiSignalHandling((ReactorBase._signalsFactory(self), _ChildSignals(self)))
+
+    # TCP.
+
+    def listenTCP(
+        self, port: Any, factory: Any, backlog: int = 50, interface: str = ""
+    ) -> IListeningPort:
+        """Listen; see :class:`~twisted.internet.interfaces.IReactorTCP`."""
+        listening = Port(port, factory, backlog, interface, self)
+        listening.startListening()
+        return listening
+
+    def connectTCP(
+        self,
+        host: str,
+        port: int,
+        factory: Any,
+        timeout: float = 30.0,
+        bindAddress: Any = None,
+    ) -> IConnector:
+        """Connect; see :class:`~twisted.internet.interfaces.IReactorTCP`."""
+        connector = Connector(host, port, factory, timeout, bindAddress, self)
+        connector.connect()
+        return connector
+
+    def adoptStreamPort(
+        self, fileDescriptor: int, addressFamily: int, factory: Any
+    ) -> IListeningPort:
+        """Listen on a socket; see :class:`~twisted.internet.interfaces.IReactorSocket`."""
+        if addressFamily not in (socket.AF_INET, socket.AF_INET6):
+            port: IListeningPort = super().adoptStreamPort(fileDescriptor, addressFamily, factory)
+            return port
+        listening = Port._fromListeningDescriptor(self, fileDescriptor, addressFamily, factory)
+        listening.startListening()
+        return listening
+
+    def adoptStreamConnection(self, fileDescriptor: int, addressFamily: int, factory: Any) -> Any:
+        """Take a connection; see :class:`~twisted.internet.interfaces.IReactorSocket`."""
+        if addressFamily not in (socket.AF_INET, socket.AF_INET6):
+            return super().adoptStreamConnection(fileDescriptor, addressFamily, factory)
+        return Server.adopt(fileDescriptor, addressFamily, factory, self)
+
+    # Everything that is watched.
+
+    def getReaders(self) -> list[Any]:
+        """What is read from."""
+        return super().getReaders() + [each for each in self.connections if each.reading]
+
+    def getWriters(self) -> list[Any]:
+        """What waits to be written to."""
+        return super().getWriters() + [each for each in self.connections if each.buffered]
+
+    def removeAll(self) -> list[Any]:
+        """Watch nothing of it any more; returns what was watched."""
+        connections = [each for each in self.connections if each.reading or each.buffered]
+        for each in connections:
+            each.stopReading()
+        return super().removeAll() + connections
+
+
+class _ChildSignals:
+    """SIGCHLD for Twisted's processes.
+
+    Twisted has the signal written to a pipe by :func:`signal.set_wakeup_fd`, which a running
+    loop of uvloop has put to a use of its own.
+    """
+
+    def __init__(self, reactor: UVReactor) -> None:
+        self._reactor = reactor
+
+    def install(self) -> None:
+        """Reap processes when they end, and those that have ended already."""
+        signal.signal(signal.SIGCHLD, self._child_ended)
+        signal.siginterrupt(signal.SIGCHLD, False)
+        process.reapAllProcesses()
+
+    def uninstall(self) -> None:
+        """Leave them alone."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    def _child_ended(self, number: int, frame: FrameType | None) -> None:
+        self._reactor.callFromThread(process.reapAllProcesses)
+
+
+class _LogContext(dict[str, object]):
+    """Whose turn it is, for lines of Twisted's older log: asked for when there is a line."""
+
+    def __init__(self, reactor: UVReactor) -> None:
+        super().__init__(isError=0, system="-")
+        self._reactor = reactor
+
+    def copy(self) -> dict[str, object]:
+        """What a line is to have."""
+        speaker = self._reactor.speaker
+        return dict(self) if speaker is None else {**self, "system": speaker.logPrefix()}
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError as missing:
+        raise ReactorUnavailable(
+            "the reactor netsuite-uv needs uvloop: pip install netsuite[fast]"
+        ) from missing
+    return uvloop.new_event_loop()

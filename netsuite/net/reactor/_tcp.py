@@ -1,0 +1,158 @@
+"""Listening, accepting and connecting, up to where uvloop takes a connection."""
+
+import socket
+from typing import TYPE_CHECKING, Any, Self
+
+from twisted.internet import tcp
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import ILoggingContext
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+
+from netsuite.net.reactor._connection import Connection, address_of
+
+if TYPE_CHECKING:
+    from netsuite.net.reactor._reactor import UVReactor
+
+
+def _log_prefix(protocol: Any) -> str:
+    if ILoggingContext.providedBy(protocol):
+        return str(protocol.logPrefix())
+    return type(protocol).__name__
+
+
+class Server(Connection):
+    """A connection that was accepted."""
+
+    __slots__ = ("client", "server", "sessionno")
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        protocol: Any,
+        client: tuple[Any, ...],
+        server: Any,
+        sessionno: int,
+        reactor: "UVReactor",
+    ) -> None:
+        super().__init__(protocol, reactor)
+        self.client = client
+        self.server = server
+        self.sessionno = sessionno
+        self.hand_over(sock)
+
+    @classmethod
+    def adopt(cls, descriptor: int, family: int, factory: Any, reactor: "UVReactor") -> Self | None:
+        """Take a connected socket that others have made; theirs stays theirs."""
+        connected = socket.socket(family, socket.SOCK_STREAM, fileno=descriptor)
+        try:
+            own = connected.dup()
+        finally:
+            connected.detach()
+        own.setblocking(False)
+        peer = tcp._getpeername(own)
+        protocol = factory.buildProtocol(address_of(peer))
+        if protocol is None:
+            own.close()
+            return None
+        self = cls(own, protocol, peer, None, peer[1], reactor)
+        protocol.makeConnection(self)
+        return self
+
+    @property
+    def hostname(self) -> str:
+        """The peer's address."""
+        return str(self.client[0])
+
+    def getPeer(self) -> IPv4Address | IPv6Address:
+        """The peer's address."""
+        kind = IPv4Address if len(self.client) == 2 else IPv6Address
+        return kind("TCP", *self.client)
+
+    @property
+    def logstr(self) -> str:
+        """What the log calls this connection."""
+        return f"{_log_prefix(getattr(self, 'protocol', None))},{self.sessionno},{self.hostname}"
+
+    def logPrefix(self) -> str:
+        """What the log calls this connection."""
+        return self.logstr
+
+    def __repr__(self) -> str:
+        name = type(getattr(self, "protocol", None)).__name__
+        port = self.getHost().port if self.server is None else self.server._realPortNumber
+        return f"<{name} #{self.sessionno} on {port}>"
+
+
+class Client(Connection):
+    """A connection that was made by us."""
+
+    __slots__ = ("addr", "connector", "realAddress")
+    _tlsClientDefault = True
+
+    def __init__(self, connecting: "_Connecting") -> None:
+        super().__init__(None, connecting.reactor)
+        self.addr = connecting.addr
+        self.realAddress = connecting.realAddress
+        self.connector = connecting.connector
+
+    def begin(self, protocol: Any, connected: socket.socket) -> None:
+        """Have a protocol, or do without one and close."""
+        self.protocol = Protocol() if protocol is None else protocol
+        self.hand_over(connected)
+        if protocol is None:
+            self.loseConnection()
+        else:
+            protocol.makeConnection(self)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The connection is over."""
+        if not self.disconnected:
+            super().connectionLost(reason)
+            self.connector.connectionLost(reason)
+
+    def getPeer(self) -> IPv4Address | IPv6Address:
+        """The peer's address."""
+        kind = IPv4Address if len(self.realAddress) == 2 else IPv6Address
+        return kind("TCP", *self.realAddress)
+
+    @property
+    def logstr(self) -> str:
+        """What the log calls this connection."""
+        return f"{_log_prefix(getattr(self, 'protocol', None))},client"
+
+    def logPrefix(self) -> str:
+        """What the log calls this connection."""
+        return self.logstr
+
+    def __repr__(self) -> str:
+        return f"<{self.__class__} to {self.addr} at {id(self):x}>"
+
+
+class _Connecting(tcp.Client):
+    """Twisted's own way to a connected socket."""
+
+    def _connectDone(self) -> None:
+        connector, connected = self.connector, self.socket
+        client = Client(self)
+        protocol = connector.buildProtocol(client.getPeer())
+        del self.connector, self.socket, self.fileno
+        connector.transport = client
+        client.begin(protocol, connected)
+
+
+class Connector(tcp.Connector):
+    """Connects, and again."""
+
+    def _makeTransport(self) -> tcp.Client:
+        return _Connecting(self.host, self.port, self.bindAddress, self, self.reactor)
+
+
+class Port(tcp.Port):
+    """A port whose connections are uvloop's.
+
+    It accepts as Twisted does, with what that has for running out of descriptors: where
+    uvloop's own server is told of an error by accept(2), it stops listening.
+    """
+
+    transport = Server  # type: ignore[assignment]  # another way to be a transport
