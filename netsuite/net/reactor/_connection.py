@@ -40,6 +40,7 @@ from twisted.internet.interfaces import (
     ITLSTransport,
 )
 from twisted.internet.tcp import _getrealname
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python import log
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -81,15 +82,59 @@ def _around(descriptor: int, family: int) -> Socket:
     return Socket(family, SOCK_STREAM, fileno=descriptor)
 
 
-class _Early:
+class _Pieces:
+    """What is to be written as one."""
+
+    __slots__ = ("pieces", "size")
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.size = 0
+
+    def add(self, data: bytes) -> None:
+        """Add a piece."""
+        self.pieces.append(data)
+        self.size += len(data)
+
+    def joined(self) -> bytes:
+        """All of it."""
+        return b"".join(self.pieces)
+
+
+class _Early(_Pieces):
     """A connection that uvloop has not taken yet: its socket, and what is written meanwhile."""
 
-    __slots__ = ("descriptor", "family", "written")
+    __slots__ = ("descriptor", "family")
 
     def __init__(self, descriptor: int, family: int) -> None:
+        super().__init__()
         self.descriptor = descriptor
         self.family = family
-        self.written: list[bytes] = []
+
+
+def _joined(iovec: Iterable[bytes]) -> bytes:
+    try:
+        return b"".join(iovec)
+    except TypeError:
+        raise TypeError("Data must be bytes") from None
+
+
+class _Handle(Socket):
+    """The socket of a connection, for programs that ask for it.
+
+    Closing it takes it away from the connection, whose protocol does not hear of it.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: "Connection", descriptor: int, family: int) -> None:
+        super().__init__(family, SOCK_STREAM, fileno=descriptor)
+        self._connection = connection
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self.detach() != -1:
+            self._connection.forsake()
 
 
 class BelowTLS:
@@ -103,7 +148,7 @@ class BelowTLS:
     @staticmethod
     def writeSequence(connection: "Connection", iovec: Iterable[bytes]) -> None:
         """Write to the connection."""
-        connection.write_below(b"".join(iovec))
+        connection.write_below(_joined(iovec))
 
     @staticmethod
     def loseConnection(connection: "Connection") -> None:
@@ -142,6 +187,7 @@ class Connection:
     __slots__ = (
         "__dict__",
         "__weakref__",
+        "_due",
         "_early",
         "_out",
         "_uv",
@@ -159,12 +205,14 @@ class Connection:
     )
 
     TLS = False
-    bufferSize = BUFFER_SIZE
+    _buffer_size = BUFFER_SIZE
     _aborting = False
     _socket: Socket | None = None
     _writeDisconnecting = False
     _writeDisconnected = False
     _tlsClientDefault = False
+    #: Under TLS, what is written until the loop's next turn.
+    _gathered: _Pieces | None = None
 
     def __init__(self, protocol: Any, reactor: "UVReactor") -> None:
         self.protocol = protocol
@@ -175,6 +223,7 @@ class Connection:
         self.streamingProducer = self.producerPaused = False
         self.reading = True
         self.bytes_received = 0
+        self._due = False
         self._written = 0
         self._uv: Any = None
         self._out: Any = None
@@ -217,9 +266,9 @@ class Connection:
         if not self.reading:
             self._uv.pause_reading()
         self._choose_way()
-        if early is not None and early.written:
-            self._uv.write(b"".join(early.written))
-            self._after_write()
+        if early is not None and early.size:
+            self._uv.write(early.joined())
+            self._after_write(early.size)
         if self.disconnecting or self._writeDisconnecting:
             self._when_written()
 
@@ -228,10 +277,12 @@ class Connection:
         direct = not (
             self._early is not None
             or self.TLS
+            or isinstance(self.protocol, TLSMemoryBIOProtocol)
             or self.disconnecting
             or self._writeDisconnecting
             or self._aborting
             or (self.producer is not None and not self.streamingProducer)
+            or self._buffer_size != BUFFER_SIZE
         )
         self._out = self._uv if direct else None
 
@@ -298,8 +349,11 @@ class Connection:
         """Write; what the peer does not read yet is kept."""
         out = self._out
         if out is not None and data.__class__ is bytes:
-            self._written += len(data)
+            size = len(data)
+            self._written += size
             out.write(data)
+            if size > BUFFER_SIZE:
+                self._after_write(size)
         elif not self.TLS:
             self.write_below(data)
         elif self.connected:
@@ -307,7 +361,7 @@ class Connection:
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """Write some pieces, as one."""
-        self.write(b"".join(iovec))
+        self.write(_joined(iovec))
 
     def write_below(self, data: bytes) -> None:
         """Write, below TLS, whatever else is going on."""
@@ -317,16 +371,42 @@ class Connection:
             return
         self._written += len(data)
         if self._early is not None:
-            self._early.written.append(data)
+            self._early.add(data)
+        elif isinstance(self.protocol, TLSMemoryBIOProtocol):
+            self._gather(data)
         else:
             self._uv.write(data)
-        self._after_write()
+        self._after_write(len(data))
 
-    def _after_write(self) -> None:
+    def _gather(self, data: bytes) -> None:
+        """Write a little later, and at once what TLS writes record by record.
+
+        TLS that aborts a connection says goodbye first, which a peer must not take for an
+        orderly end (RFC 8446 section 6.1): here there is still time to drop it.
+        """
+        if self._gathered is None:
+            self._gathered = _Pieces()
+            self.reactor.loop.call_soon(self._write_gathered)
+        self._gathered.add(data)
+
+    def _write_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, None
+        if gathered is not None and not self.disconnected and not self._aborting:
+            self._uv.write(gathered.joined())
+            self._after_write(0)
+
+    def _after_write(self, size: int) -> None:
+        """Keep a producer to what it may write at once, and take up again what waits for it.
+
+        Twisted's transports pause a producer that writes more than that, even where the kernel
+        would take it all.
+        """
         buffered = self.buffered
-        if buffered > self.bufferSize:
+        if max(size, buffered) > self.bufferSize:
             self._pause_producer()
-        elif not buffered and (self.producer is not None or self.disconnecting):
+        if not buffered and (
+            self.producer is not None or self.disconnecting or self._writeDisconnecting
+        ):
             self._soon()
 
     def _pause_producer(self) -> None:
@@ -335,11 +415,25 @@ class Connection:
             self.producer.pauseProducing()
 
     @property
+    def bufferSize(self) -> int:
+        """A streaming producer is paused when more waits to be written, in bytes."""
+        return self._buffer_size
+
+    @bufferSize.setter
+    def bufferSize(self, size: int) -> None:
+        self._buffer_size = size
+        if self._early is None and not self.disconnected:
+            self._choose_way()
+
+    @property
     def buffered(self) -> int:
         """Bytes that are written, and not yet to the socket."""
         if self._early is not None:
-            return sum(map(len, self._early.written))
-        return 0 if self.disconnected else self._uv.get_write_buffer_size()  # type: ignore[no-any-return]  # uvloop's
+            return self._early.size
+        if self.disconnected:
+            return 0
+        gathered = 0 if self._gathered is None else self._gathered.size
+        return gathered + int(self._uv.get_write_buffer_size())
 
     @property
     def bytes_sent(self) -> int:
@@ -365,10 +459,13 @@ class Connection:
             self._soon()
 
     def _soon(self) -> None:
-        self.reactor.loop.call_soon(self._all_written)
+        if not self._due:
+            self._due = True
+            self.reactor.loop.call_soon(self._all_written)
 
     def _all_written(self) -> None:
         """There may be nothing left to write: whose turn is it?"""
+        self._due = False
         if self.disconnected or self.buffered:
             return
         self.reactor.speaker = self
@@ -417,6 +514,8 @@ class Connection:
             self._choose_way()
         if not streaming:
             producer.resumeProducing()
+            if self._written:
+                self._soon()  # Twisted's transports would still be writing what came before
 
     def unregisterProducer(self) -> None:
         """Have no producer any more."""
@@ -432,6 +531,11 @@ class Connection:
             self._choose_way()
             if self.disconnecting:
                 self._when_written()
+
+    def stopConsuming(self) -> None:
+        """A producer is gone: close."""
+        self.unregisterProducer()
+        self.loseConnection()
 
     # Closing.
 
@@ -495,20 +599,24 @@ class Connection:
         """The connection is over: tell everybody, once."""
         if self.disconnected:
             return
-        self.disconnected, self.connected = True, False
-        self.reading = False
-        self._out = None
-        self.reactor.connections.discard(self)
         producer, self.producer = self.producer, None
         try:
             if producer is not None:
                 producer.stopProducing()
         finally:
-            if self._early is None:
-                self._end()
+            self.forsake()
             protocol = self.protocol
             del self.protocol
             protocol.connectionLost(reason)
+
+    def forsake(self) -> None:
+        """Close the socket, and tell nobody."""
+        self.disconnected, self.connected = True, False
+        self.reading = False
+        self._out = None
+        self.reactor.connections.discard(self)
+        if self._early is None:
+            self._end()
 
     def _end(self) -> None:
         """Close the socket."""
@@ -545,7 +653,7 @@ class Connection:
             raise AttributeError("the connection is gone, and its socket")
         if self._socket is None:
             family = AF_INET if len(self._ask_socket("getsockname")) == 2 else AF_INET6
-            self._socket = _around(self.fileno(), family)
+            self._socket = _Handle(self, self.fileno(), family)
         return self._socket
 
     def getTcpNoDelay(self) -> bool:

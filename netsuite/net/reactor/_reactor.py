@@ -2,27 +2,27 @@
 
 import asyncio
 import math
+import os
 import select
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from twisted.internet import error, process
+from twisted.internet import main, process
 from twisted.internet._signals import _MultiSignalHandling
 from twisted.internet.base import ReactorBase
 from twisted.internet.epollreactor import EPollReactor
-from twisted.internet.interfaces import IConnector, IDelayedCall, IListeningPort
+from twisted.internet.interfaces import IConnector, IListeningPort
 from twisted.logger import Logger, LogLevel
 from twisted.python import context
 from twisted.python.failure import Failure
 from twisted.python.log import ILogContext
 
-from netsuite.net.reactor._tcp import Client, Connector, Port, Server
-
-if TYPE_CHECKING:
-    from netsuite.net.reactor._connection import Connection
+from netsuite.net.reactor._connection import Connection
+from netsuite.net.reactor._tcp import Connector, Port, Server
 
 #: Of an asyncio loop's timer, in seconds.
 _RESOLUTION = 0.001
@@ -63,9 +63,12 @@ class UVReactor(EPollReactor):
 
     def dispose(self) -> None:
         """Give back the loop and the descriptors of a reactor that will not run again."""
-        if not self.loop.is_closed():
-            self.loop.remove_reader(self._poller.fileno())
-            self.loop.close()
+        if self.loop.is_closed():
+            return
+        self.loop.remove_reader(self._poller.fileno())
+        self.loop.close()
+        for each in self._internalReaders:
+            each.connectionLost(Failure(main.CONNECTION_DONE))
         self._poller.close()
 
     # Running.
@@ -75,7 +78,7 @@ class UVReactor(EPollReactor):
         context.call({ILogContext: _LogContext(self)}, self._main_loop)
 
     def _main_loop(self) -> None:
-        self._turn()  # what startup has left to do
+        self._turn_soon()  # for what startup has left to do
         while self._started:
             with self._log.failuresHandled("in the main loop"):
                 self.loop.run_forever()
@@ -190,6 +193,14 @@ class UVReactor(EPollReactor):
     def _signalsFactory(self) -> Any:
         return _MultiSignalHandling((ReactorBase._signalsFactory(self), _ChildSignals(self)))
 
+    def spawnProcess(self, *arguments: Any, **options: Any) -> Any:
+        """Start a process; see :class:`~twisted.internet.interfaces.IReactorProcess`."""
+        spawned: Any = super().spawnProcess(*arguments, **options)
+        if hasattr(os, "pidfd_open") and spawned.pid is not None:
+            with suppress(OSError):  # an old kernel, or it is over already: there is SIGCHLD
+                _ChildWatch(self, spawned)
+        return spawned
+
     # TCP.
 
     def listenTCP(
@@ -232,6 +243,18 @@ class UVReactor(EPollReactor):
 
     # Everything that is watched.
 
+    def removeReader(self, reader: Any) -> None:
+        """Read no more from it."""
+        if isinstance(reader, Connection):
+            reader.stopReading()
+        else:
+            super().removeReader(reader)
+
+    def removeWriter(self, writer: Any) -> None:
+        """Write no more to it; what a connection has been given is uvloop's to write."""
+        if not isinstance(writer, Connection):
+            super().removeWriter(writer)
+
     def getReaders(self) -> list[Any]:
         """What is read from."""
         return super().getReaders() + [each for each in self.connections if each.reading]
@@ -272,6 +295,38 @@ class _ChildSignals:
         self._reactor.callFromThread(process.reapAllProcesses)
 
 
+class _ChildWatch:
+    """The end of a process by its descriptor (pidfd_open(2)), whoever has the signal.
+
+    libuv takes SIGCHLD for itself when asyncio code starts a process.
+    """
+
+    def __init__(self, reactor: UVReactor, spawned: Any) -> None:
+        self._reactor = reactor
+        self._spawned = spawned
+        self._descriptor = os.pidfd_open(spawned.pid)
+        reactor._addInternalReader(self)
+
+    def fileno(self) -> int:
+        """The process's descriptor."""
+        return self._descriptor
+
+    def logPrefix(self) -> str:
+        """What the log calls it."""
+        return "child process"
+
+    def doRead(self) -> None:
+        """It has ended."""
+        self._reactor._removeInternalReader(self)
+        self.connectionLost()
+        if self._spawned.pid is not None:
+            self._spawned.reapProcess()
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """Watch no more."""
+        os.close(self._descriptor)
+
+
 class _LogContext(dict[str, object]):
     """Whose turn it is, for lines of Twisted's older log: asked for when there is a line."""
 
@@ -279,10 +334,15 @@ class _LogContext(dict[str, object]):
         super().__init__(isError=0, system="-")
         self._reactor = reactor
 
+    def __getitem__(self, key: str) -> object:
+        speaker = self._reactor.speaker
+        if key == "system" and speaker is not None:
+            return speaker.logPrefix()
+        return super().__getitem__(key)
+
     def copy(self) -> dict[str, object]:
         """What a line is to have."""
-        speaker = self._reactor.speaker
-        return dict(self) if speaker is None else {**self, "system": speaker.logPrefix()}
+        return {key: self[key] for key in self}
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
