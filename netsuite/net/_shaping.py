@@ -6,8 +6,10 @@ they ask, and the bytes flow evenly instead of all at once at the start of each 
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 #: How many times a second a shaped stream moves, while its rate allows for that.
 TURNS_A_SECOND = 20
@@ -15,6 +17,9 @@ TURNS_A_SECOND = 20
 #: The least and the most that a shaped stream moves at once, in bytes.
 LEAST_TURN = 512
 MOST_TURN = 64 * 1024
+
+#: A shorter wait is not worth a timer, in seconds: what comes next waits longer for it.
+SHORTEST_WAIT = 0.002
 
 
 @lru_cache
@@ -89,3 +94,69 @@ class ClientBuckets:
         if len(self._buckets) > self._max_clients:
             self._buckets.popitem(last=False)
         return bucket
+
+
+class Direction:
+    """One direction of a shaped connection: the tokens in hand, and the wait for more.
+
+    :param buckets: each of them pays for every byte.
+    :param clock: for delayed calls and, by ``seconds()``, for time.
+    :param release: called when a wait is over.
+    """
+
+    __slots__ = ("_buckets", "_clock", "_rate", "_release", "_wait", "credit", "step", "turn")
+
+    def __init__(
+        self, buckets: Sequence[RateBucket], clock: IReactorTime, release: Callable[[], object]
+    ) -> None:
+        self._buckets = buckets
+        self._clock = clock
+        self._release = release
+        self._wait: IDelayedCall | None = None
+        self._rate = min(bucket.rate for bucket in buckets)
+        self.turn = turn_size(self._rate)
+        #: What is bought at once: it grows to a turn, so that a connection that says little
+        #: does not take from its client's others what it has no use for.
+        self.step = LEAST_TURN
+        #: Bytes that may move now; what was read beyond it is paid later.
+        self.credit = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing may move now."""
+        return self._wait is not None
+
+    def refill(self) -> None:
+        """Buy as much as it takes to have credit, and wait until it is there.
+
+        Where :data:`SHORTEST_WAIT` is worth many turns it buys more, and leaves at least half of
+        what needs no timer to those who share a bucket.
+        """
+        now = self._clock.seconds()
+        wait = self._buy(self.step * (-self.credit // self.step + 1), now)
+        more = int((SHORTEST_WAIT / 2 - wait) * self._rate / 2)
+        if more >= self.turn:
+            wait = self._buy(more, now)
+        if wait > SHORTEST_WAIT:
+            self._wait = self._clock.callLater(wait, self._over)
+
+    def grow(self) -> None:
+        """Buy more the next time."""
+        self.step = min(2 * self.step, self.turn)
+
+    def _buy(self, count: int, now: float) -> float:
+        self.credit += count
+        return max([bucket.reserve(count, now) for bucket in self._buckets])
+
+    def _over(self) -> None:
+        self._wait = None
+        self._release()
+
+    def end(self) -> None:
+        """Stop waiting, and give back what was not used, or pay for what was read beyond it."""
+        if self._wait is not None:
+            self._wait.cancel()
+            self._wait = None
+        unused, self.credit = self.credit, 0
+        for bucket in self._buckets:
+            bucket.give_back(unused)

@@ -1,10 +1,11 @@
 """Transports that count their bytes and keep to a rate, under unchanged protocols.
 
-:func:`meter` makes a listening port build them. They are Twisted's own TCP and UNIX
-transports, which count what passes the socket, say whether the peer owes them reading, and
-can be held to a rate. Reading too fast is answered by not reading, writing too fast by not
-writing: the kernel's buffers fill and TCP tells the peer, our own fills and the producer is
-paused. Nothing is buffered for a rate's sake.
+:func:`meter` makes a listening port build them, unless its reactor's own transports are metered
+(:mod:`netsuite.net.reactor`). They are Twisted's TCP and UNIX transports, which count what
+passes the socket, say whether the peer owes them reading, and can be held to a rate. Reading
+too fast is answered by not reading, writing too fast by not writing: the kernel's buffers fill
+and TCP tells the peer, our own fills and the producer is paused. Nothing is buffered for a
+rate's sake.
 
 A connection under a rate takes its tokens one turn ahead (:mod:`netsuite.net._shaping`), so
 a byte's way costs a subtraction and a comparison, and the clock is asked once a turn.
@@ -16,99 +17,25 @@ from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any
 
 from twisted.internet import main, tcp, unix
-from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime
+from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.python.failure import Failure
 
+from netsuite.net._meter import Meter
 from netsuite.net._shaping import (
-    LEAST_TURN,
     MOST_TURN,
+    SHORTEST_WAIT,
     ClientBuckets,
+    Direction,
     RateBucket,
     stream_bucket,
-    turn_size,
 )
 from netsuite.net.endpoints import listening_ports
-
-#: A shorter wait is not worth a timer, in seconds: what comes next waits longer for it.
-SHORTEST_WAIT = 0.002
 
 _TRY_AGAIN = (EWOULDBLOCK, ENOBUFS)
 
 
-class Direction:
-    """One direction of a shaped connection: the tokens in hand, and the wait for more.
-
-    :param buckets: each of them pays for every byte.
-    :param clock: for delayed calls and, by ``seconds()``, for time.
-    :param release: called when a wait is over.
-    """
-
-    __slots__ = ("_buckets", "_clock", "_rate", "_release", "_wait", "credit", "step", "turn")
-
-    def __init__(
-        self, buckets: Sequence[RateBucket], clock: IReactorTime, release: Callable[[], object]
-    ) -> None:
-        self._buckets = buckets
-        self._clock = clock
-        self._release = release
-        self._wait: IDelayedCall | None = None
-        self._rate = min(bucket.rate for bucket in buckets)
-        self.turn = turn_size(self._rate)
-        #: What is bought at once: it grows to a turn, so that a connection that says little
-        #: does not take from its client's others what it has no use for.
-        self.step = LEAST_TURN
-        #: Bytes that may move now; what was read beyond it is paid later.
-        self.credit = 0
-
-    @property
-    def waiting(self) -> bool:
-        """Whether nothing may move now."""
-        return self._wait is not None
-
-    def refill(self) -> None:
-        """Buy as much as it takes to have credit, and wait until it is there.
-
-        Where :data:`SHORTEST_WAIT` is worth many turns it buys more, and leaves at least half of
-        what needs no timer to those who share a bucket.
-        """
-        now = self._clock.seconds()
-        wait = self._buy(self.step * (-self.credit // self.step + 1), now)
-        more = int((SHORTEST_WAIT / 2 - wait) * self._rate / 2)
-        if more >= self.turn:
-            wait = self._buy(more, now)
-        if wait > SHORTEST_WAIT:
-            self._wait = self._clock.callLater(wait, self._over)
-
-    def grow(self) -> None:
-        """Buy more the next time."""
-        self.step = min(2 * self.step, self.turn)
-
-    def _buy(self, count: int, now: float) -> float:
-        self.credit += count
-        return max([bucket.reserve(count, now) for bucket in self._buckets])
-
-    def _over(self) -> None:
-        self._wait = None
-        self._release()
-
-    def end(self) -> None:
-        """Stop waiting, and give back what was not used, or pay for what was read beyond it."""
-        if self._wait is not None:
-            self._wait.cancel()
-            self._wait = None
-        unused, self.credit = self.credit, 0
-        for bucket in self._buckets:
-            bucket.give_back(unused)
-
-
-class Metered:
-    """What is added to Twisted's server transports; see the module.
-
-    :ivar bytes_received: from the socket, which under TLS is ciphertext.
-    :ivar bytes_sent: to the socket, likewise.
-    :ivar on_lost: called with the reason when the connection is gone, after the protocol
-        has heard of it.
-    """
+class Metered(Meter):
+    """What is added to Twisted's server transports; see the module."""
 
     # In slots, because Twisted's transports fill their dictionaries to the brim: a few more
     # attributes would double them.
@@ -121,6 +48,7 @@ class Metered:
         "bytes_sent",
         "on_lost",
     )
+    bytes_sent: int  # counted here
     _reading: Direction | None
     _writing: Direction | None
     doRead: Callable[[], Any]
@@ -296,19 +224,21 @@ def meter(port: IListeningPort) -> bool:
     """
     metered = True
     for single in listening_ports(port):
-        kind = _METERED.get(getattr(single, "transport", None))  # type: ignore[arg-type]  # None is not in it
-        if kind is None:
-            metered = metered and getattr(single, "transport", None) in _METERED.values()
-        else:
-            single.transport = kind  # type: ignore[attr-defined]  # Twisted: "it can be replaced"
-            if kind is MeteredTCP:
+        kind = getattr(single, "transport", object)
+        if kind in _METERED:
+            single.transport = _METERED[kind]  # type: ignore[attr-defined]  # Twisted: "it can be replaced"
+            if kind is tcp.Server:
                 _send_at_once(single)
+        elif not issubclass(kind, Meter):
+            metered = False
     return metered
 
 
 __all__ = [
+    "SHORTEST_WAIT",
     "ClientBuckets",
     "Direction",
+    "Meter",
     "Metered",
     "MeteredTCP",
     "MeteredUNIX",

@@ -13,7 +13,7 @@ from zope.interface import directlyProvides, providedBy
 from netsuite.ip import IPSet
 from netsuite.net import Expirable, Refusing, StreamTransport
 from netsuite.net._addresses import host_of
-from netsuite.net.metered import Metered
+from netsuite.net.metered import Meter
 from netsuite.net.proxy import ProxyProtocol, is_trusted
 from netsuite.service._admission import Admission, Client, Refusal
 from netsuite.service._refusal import MOST_SPOKEN_TO, RefusalProtocol
@@ -62,7 +62,7 @@ class Connection:
         self.client: Client | None = None
         self.protocol: Any = None
         self.transport: Any = None
-        self.meter: Metered | None = None
+        self.meter: Meter | None = None
         self.opened = self.moved = self.reads = opened
         self.told: float | None = None
         self.ended: str | None = None
@@ -333,10 +333,10 @@ class _BehindProxy:
         return protocol
 
 
-def _meter_of(transport: Any) -> Metered | None:
+def _meter_of(transport: Any) -> Meter | None:
     """The metered transport at the socket, under whatever lies above it."""
     below = transport
-    while not isinstance(below, Metered):
+    while not isinstance(below, Meter):
         below = getattr(below, "transport", None)
         if below is None:
             return None

@@ -7,7 +7,7 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from netsuite.net.metered import ClientBuckets, Metered, RateBucket, stream_bucket
+from netsuite.net.metered import ClientBuckets, Meter, RateBucket, stream_bucket
 from netsuite.service._admission import Refusal
 from netsuite.service._connections import Connection
 
@@ -109,7 +109,7 @@ class StreamLimits:
     # Rates.
 
     def _shape(self, connection: Connection) -> None:
-        if isinstance(connection.meter, Metered):
+        if isinstance(connection.meter, Meter):
             connection.meter.shape(
                 self._buckets(self._client_reads, connection.client),
                 self._buckets(self._client_writes, connection.client),

@@ -20,6 +20,8 @@ import sys
 from asyncio import AbstractEventLoop
 from importlib.util import find_spec
 
+from twisted.internet.main import installReactor
+
 from netsuite.net.reactor._reactor import ReactorUnavailable, UVReactor
 
 #: The reactor's name for ``--reactor``.
@@ -36,8 +38,6 @@ def install(loop: AbstractEventLoop | None = None) -> UVReactor:
     :raises twisted.internet.error.ReactorAlreadyInstalledError: if there is one already.
     """
     reactor = UVReactor(loop)
-    from twisted.internet.main import installReactor
-
     installReactor(reactor)
     return reactor
 

@@ -11,39 +11,33 @@ resumed when all is written.
 """
 
 import struct
-from collections.abc import Iterable
-from socket import (
-    AF_INET,
-    AF_INET6,
-    IPPROTO_TCP,
-    SO_KEEPALIVE,
-    SO_LINGER,
-    SOCK_STREAM,
-    SOL_SOCKET,
-    TCP_NODELAY,
-)
-from socket import socket as Socket
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from socket import SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import error, main
 from twisted.internet._newtls import startTLS
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
     IConsumer,
-    IHalfCloseableDescriptor,
     IHalfCloseableProtocol,
     ILoggingContext,
     IPushProducer,
-    IReadWriteDescriptor,
+    IReactorTime,
     ISystemHandle,
     ITCPTransport,
     ITLSTransport,
 )
-from twisted.internet.tcp import _getrealname
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python import log
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from netsuite.net._meter import Meter
+from netsuite.net._shaping import RateBucket
+from netsuite.net.reactor._below_tls import BelowTLS
+from netsuite.net.reactor._rates import Rates, rates_for
+from netsuite.net.reactor._socket import Early, Handle, Pieces, SocketFace, accepted, joined
 
 if TYPE_CHECKING:
     from netsuite.net.reactor._reactor import UVReactor
@@ -56,131 +50,20 @@ _LOST = Failure(main.CONNECTION_LOST)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class _Accepted:
-    """A descriptor for uvloop to take, in the guise of a socket; it keeps this, not the socket."""
-
-    __slots__ = ("family", "number")
-    type = SOCK_STREAM
-
-    def fileno(self) -> int:
-        return self.number
-
-    def close(self) -> None:
-        """libuv has closed the descriptor."""
-
-
-_accepted = _Accepted()
-
-
-def address_of(name: Any) -> IPv4Address | IPv6Address:
-    """The address that a socket's name is."""
-    kind = IPv4Address if len(name) == 2 else IPv6Address
-    return kind("TCP", *_getrealname(name))
-
-
-def _around(descriptor: int, family: int) -> Socket:
-    return Socket(family, SOCK_STREAM, fileno=descriptor)
-
-
-class _Pieces:
-    """What is to be written as one."""
-
-    __slots__ = ("pieces", "size")
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.size = 0
-
-    def add(self, data: bytes) -> None:
-        """Add a piece."""
-        self.pieces.append(data)
-        self.size += len(data)
-
-    def joined(self) -> bytes:
-        """All of it."""
-        return b"".join(self.pieces)
-
-
-class _Early(_Pieces):
-    """A connection that uvloop has not taken yet: its socket, and what is written meanwhile."""
-
-    __slots__ = ("descriptor", "family")
-
-    def __init__(self, descriptor: int, family: int) -> None:
-        super().__init__()
-        self.descriptor = descriptor
-        self.family = family
-
-
-def _joined(iovec: Iterable[bytes]) -> bytes:
-    try:
-        return b"".join(iovec)
-    except TypeError:
-        raise TypeError("Data must be bytes") from None
-
-
-class _Handle(Socket):
-    """The socket of a connection, for programs that ask for it.
-
-    Closing it takes it away from the connection, whose protocol does not hear of it.
-    """
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: "Connection", descriptor: int, family: int) -> None:
-        super().__init__(family, SOCK_STREAM, fileno=descriptor)
-        self._connection = connection
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self.detach() != -1:
-            self._connection.forsake()
-
-
-class BelowTLS:
-    """A connection's own methods, for the TLS that ``startTLS`` puts on top of it."""
-
-    @staticmethod
-    def write(connection: "Connection", data: bytes) -> None:
-        """Write to the connection."""
-        connection.write_below(data)
-
-    @staticmethod
-    def writeSequence(connection: "Connection", iovec: Iterable[bytes]) -> None:
-        """Write to the connection."""
-        connection.write_below(_joined(iovec))
-
-    @staticmethod
-    def loseConnection(connection: "Connection") -> None:
-        """Close the connection."""
-        connection.lose_below()
-
-    @staticmethod
-    def registerProducer(connection: "Connection", producer: Any, streaming: bool) -> None:
-        """Have a producer of the connection's."""
-        connection.register_below(producer, streaming)
-
-    @staticmethod
-    def unregisterProducer(connection: "Connection") -> None:
-        """Have it no more."""
-        connection.unregister_below()
-
-
 @implementer(
     IConsumer,
-    IHalfCloseableDescriptor,
     ILoggingContext,
     IPushProducer,
-    IReadWriteDescriptor,
     ISystemHandle,
     ITCPTransport,
     ITLSTransport,
 )
-class Connection:
-    """A connected transport; what it has to say for itself is in Server and Client.
+class Connection(SocketFace, Meter):
+    """A connected transport.
+
+    :param peer: the address of the peer's socket.
 
     :ivar reading: whether the protocol wants to read.
-    :ivar bytes_received: from the socket, which under TLS is ciphertext.
     """
 
     # Most of these are of every connection, so that there is no dictionary for each.
@@ -196,6 +79,8 @@ class Connection:
         "connected",
         "disconnected",
         "disconnecting",
+        "on_lost",
+        "peer",
         "producer",
         "producerPaused",
         "protocol",
@@ -207,15 +92,19 @@ class Connection:
     TLS = False
     _buffer_size = BUFFER_SIZE
     _aborting = False
-    _socket: Socket | None = None
+    _socket: Handle | None = None
     _writeDisconnecting = False
     _writeDisconnected = False
     _tlsClientDefault = False
     #: Under TLS, what is written until the loop's next turn.
-    _gathered: _Pieces | None = None
+    _gathered: Pieces | None = None
+    _rates: Rates | None = None
 
-    def __init__(self, protocol: Any, reactor: "UVReactor") -> None:
+    logstr: str
+
+    def __init__(self, protocol: Any, peer: tuple[Any, ...], reactor: "UVReactor") -> None:
         self.protocol = protocol
+        self.peer = peer
         self.reactor = reactor
         self.connected = True
         self.disconnected = self.disconnecting = False
@@ -223,24 +112,25 @@ class Connection:
         self.streamingProducer = self.producerPaused = False
         self.reading = True
         self.bytes_received = 0
+        self.on_lost: Callable[[Failure], object] | None = None
         self._due = False
         self._written = 0
         self._uv: Any = None
         self._out: Any = None
-        self._early: _Early | None = None
+        self._early: Early | None = None
 
     # From the socket to uvloop.
 
-    def hand_over(self, connected: Socket) -> None:
+    def hand_over(self, connected: Any) -> None:
         """Give a connected socket to uvloop, which has taken it in the loop's next turn.
 
         :param connected: is detached.
         """
         reactor = self.reactor
-        _accepted.family = connected.family
-        _accepted.number = connected.detach()
-        self._early = _Early(_accepted.number, _accepted.family)
-        taking = reactor.loop.connect_accepted_socket(self._itself, _accepted)  # type: ignore[arg-type]  # all of a socket that uvloop asks for
+        accepted.family = connected.family
+        accepted.number = connected.detach()
+        self._early = Early(accepted.number, accepted.family)
+        taking = reactor.loop.connect_accepted_socket(self._itself, accepted)  # type: ignore[arg-type]  # all of a socket that uvloop asks for
         taking.send(None)
         # Of the handles of the next turn this one comes right after connection_made.
         reactor.loop.call_soon(self._taken, taking)
@@ -250,24 +140,24 @@ class Connection:
         return self
 
     def connection_made(self, transport: Any) -> None:
-        """uvloop has taken the connection."""
+        """Uvloop has taken the connection."""
         self._uv = transport
 
     def _taken(self, taking: Any) -> None:
         """Catch up with what has happened in the meantime; nothing has been read yet."""
-        try:
+        with suppress(StopIteration):
             taking.send(None)
-        except StopIteration:
-            pass
         early, self._early = self._early, None
         if self.disconnected:
             self._end()
             return
         if not self.reading:
             self._uv.pause_reading()
+        if self._rates is not None:
+            self._go_by(self._rates)
         self._choose_way()
         if early is not None and early.size:
-            self._uv.write(early.joined())
+            self._write_out(early.joined())
             self._after_write(early.size)
         if self.disconnecting or self._writeDisconnecting:
             self._when_written()
@@ -283,19 +173,20 @@ class Connection:
             or self._aborting
             or (self.producer is not None and not self.streamingProducer)
             or self._buffer_size != BUFFER_SIZE
+            or (self._rates is not None and self._rates.writing is not None)
         )
         self._out = self._uv if direct else None
 
     # Reading.
 
     def data_received(self, data: bytes) -> None:
-        """uvloop has read."""
+        """Uvloop has read."""
         self.bytes_received += len(data)
         reactor = self.reactor
         reactor.speaker = self
         try:
             self.protocol.dataReceived(data)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - it is the program's, and logged
             self._failed()
         reactor.speaker = None
 
@@ -304,14 +195,14 @@ class Connection:
         self.reactor.speaker = self
         try:
             self.readConnectionLost(_DONE)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - it is the program's, and logged
             self._failed()
         self.reactor.speaker = None
         return True  # closing is up to us
 
     def readConnectionLost(self, reason: Failure) -> None:
         """Tell a protocol that knows half-close, or close."""
-        protocol = IHalfCloseableProtocol(self.protocol, None)
+        protocol: Any = IHalfCloseableProtocol(self.protocol, None)
         if protocol is None:
             self.connectionLost(reason)
         else:
@@ -322,7 +213,9 @@ class Connection:
         """Read."""
         self.reading = True
         if self._early is None and not self.disconnected:
-            self._uv.resume_reading()
+            rates = self._rates
+            if rates is None or rates.reading is None or not rates.reading.waiting:
+                self._uv.resume_reading()
 
     def stopReading(self) -> None:
         """Do not read."""
@@ -361,7 +254,7 @@ class Connection:
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """Write some pieces, as one."""
-        self.write(_joined(iovec))
+        self.write(joined(iovec))
 
     def write_below(self, data: bytes) -> None:
         """Write, below TLS, whatever else is going on."""
@@ -375,8 +268,14 @@ class Connection:
         elif isinstance(self.protocol, TLSMemoryBIOProtocol):
             self._gather(data)
         else:
-            self._uv.write(data)
+            self._write_out(data)
         self._after_write(len(data))
+
+    def _write_out(self, data: bytes) -> None:
+        if self._rates is not None and self._rates.writing is not None:
+            self._rates.write(data)
+        else:
+            self._uv.write(data)
 
     def _gather(self, data: bytes) -> None:
         """Write a little later, and at once what TLS writes record by record.
@@ -385,14 +284,14 @@ class Connection:
         orderly end (RFC 8446 section 6.1): here there is still time to drop it.
         """
         if self._gathered is None:
-            self._gathered = _Pieces()
+            self._gathered = Pieces()
             self.reactor.loop.call_soon(self._write_gathered)
         self._gathered.add(data)
 
     def _write_gathered(self) -> None:
         gathered, self._gathered = self._gathered, None
         if gathered is not None and not self.disconnected and not self._aborting:
-            self._uv.write(gathered.joined())
+            self._write_out(gathered.joined())
             self._after_write(0)
 
     def _after_write(self, size: int) -> None:
@@ -432,8 +331,10 @@ class Connection:
             return self._early.size
         if self.disconnected:
             return 0
-        gathered = 0 if self._gathered is None else self._gathered.size
-        return gathered + int(self._uv.get_write_buffer_size())
+        size = int(self._uv.get_write_buffer_size())
+        if self._gathered is not None:
+            size += self._gathered.size
+        return size if self._rates is None else size + self._rates.queued
 
     @property
     def bytes_sent(self) -> int:
@@ -441,12 +342,14 @@ class Connection:
         return self._written - self.buffered
 
     def pause_writing(self) -> None:
-        """uvloop keeps more than its mark."""
+        """Uvloop keeps more than its mark."""
         if self.buffered > self.bufferSize:
             self._pause_producer()
 
     def resume_writing(self) -> None:
-        """uvloop keeps less than its other mark."""
+        """Uvloop keeps less than its other mark."""
+        if self._rates is not None:
+            self._rates.write_on()
         self._all_written()
 
     def _when_written(self) -> None:
@@ -479,10 +382,10 @@ class Connection:
             elif self._writeDisconnecting and not self._writeDisconnected:
                 self._writeDisconnected = True
                 self._uv.write_eof()
-                protocol = IHalfCloseableProtocol(self.protocol, None)
+                protocol: Any = IHalfCloseableProtocol(self.protocol, None)
                 if protocol is not None:
                     protocol.writeConnectionLost()
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - it is the program's, and logged
             self._failed()
         self.reactor.speaker = None
 
@@ -509,9 +412,9 @@ class Connection:
         self.streamingProducer = streaming
         self.producerPaused = False
         if self._early is None:
-            high = BUFFER_SIZE if streaming else 0
-            self._uv.set_write_buffer_limits(high, 0)
             self._choose_way()
+            high = 0 if self._out is None else BUFFER_SIZE
+            self._uv.set_write_buffer_limits(high, 0)
         if not streaming:
             producer.resumeProducing()
             if self._written:
@@ -536,6 +439,61 @@ class Connection:
         """A producer is gone: close."""
         self.unregisterProducer()
         self.loseConnection()
+
+    # Rates.
+
+    def shape(
+        self, reading: Sequence[RateBucket], writing: Sequence[RateBucket], clock: IReactorTime
+    ) -> None:
+        """Keep to rates from now on; see :class:`~netsuite.net._meter.Meter`."""
+        if self._aborting or self.disconnected:
+            return
+        unwritten = b"" if self._rates is None else self._rates.end()
+        rates = self._rates = rates_for(self, reading, writing, clock)
+        if self._early is not None:
+            return
+        self._go_by(self if rates is None else rates)
+        self._choose_way()
+        if unwritten:
+            self._write_out(unwritten)
+            self._after_write(0)
+        if self.reading:
+            self.startReading()
+
+    def _go_by(self, protocol: "Connection | Rates") -> None:
+        """Have uvloop call this."""
+        self._uv.set_protocol(protocol)
+        if isinstance(protocol, Rates) and protocol.writing is not None:
+            self._uv.set_write_buffer_limits(0, 0)
+
+    @property
+    def throttled(self) -> bool:
+        """Whether a direction waits for a rate rather than for the peer."""
+        return self._rates is not None and self._rates.waiting
+
+    @property
+    def unsent(self) -> bool:
+        """Whether bytes wait here for the peer to read, rather than for a rate."""
+        rates = self._rates
+        if rates is not None and rates.writing is not None and rates.writing.waiting:
+            return False
+        return self.buffered > 0
+
+    def hold_reading(self) -> None:
+        """Read no more until the rate allows it."""
+        if not self.disconnected:
+            self._uv.pause_reading()
+
+    @property
+    def blocked(self) -> bool:
+        """Whether uvloop waits for the peer to read, or for nobody any more."""
+        return self.disconnected or self._uv.get_write_buffer_size() > 0
+
+    def write_paid(self, data: bytes | memoryview) -> None:
+        """Write what the rate allows."""
+        self._uv.write(data)
+        if not self.buffered:
+            self._after_write(0)
 
     # Closing.
 
@@ -576,7 +534,7 @@ class Connection:
         self._lose(Failure(error.ConnectionAborted()))
 
     def connection_lost(self, exception: Exception | None) -> None:
-        """uvloop has lost the connection, or has closed it for us."""
+        """Uvloop has lost the connection, or has closed it for us."""
         if not self.disconnected:
             self._lose(_DONE if exception is None else _LOST)
         self._uv = None
@@ -591,7 +549,7 @@ class Connection:
         self.reactor.speaker = self
         try:
             self.connectionLost(reason)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - it is the program's, and logged
             log.err()
         self.reactor.speaker = None
 
@@ -607,13 +565,20 @@ class Connection:
             self.forsake()
             protocol = self.protocol
             del self.protocol
-            protocol.connectionLost(reason)
+            try:
+                protocol.connectionLost(reason)
+            finally:
+                on_lost, self.on_lost = self.on_lost, None
+                if on_lost is not None:
+                    on_lost(reason)
 
     def forsake(self) -> None:
         """Close the socket, and tell nobody."""
         self.disconnected, self.connected = True, False
         self.reading = False
         self._out = None
+        if self._rates is not None:
+            self._rates.end()
         self.reactor.connections.discard(self)
         if self._early is None:
             self._end()
@@ -626,57 +591,11 @@ class Connection:
             self._socket.detach()  # libuv closes it
         self._uv.abort()
 
-    # The socket.
+    # Names.
 
-    def _ask_socket(self, method: str, *arguments: Any) -> Any:
-        """Call a method of the socket's."""
-        if self._early is None:
-            return getattr(self._uv.get_extra_info("socket"), method)(*arguments)
-        around = _around(self._early.descriptor, self._early.family)
-        try:
-            return getattr(around, method)(*arguments)
-        finally:
-            around.detach()
-
-    def fileno(self) -> int:
-        """The descriptor; -1 when it is gone."""
-        return -1 if self.disconnected else int(self._ask_socket("fileno"))
-
-    def getHandle(self) -> Socket:
-        """The socket; it is not to be read from, written to or closed."""
-        return self.socket
-
-    @property
-    def socket(self) -> Socket:
-        """The socket; it is not to be read from, written to or closed."""
-        if self.disconnected:
-            raise AttributeError("the connection is gone, and its socket")
-        if self._socket is None:
-            family = AF_INET if len(self._ask_socket("getsockname")) == 2 else AF_INET6
-            self._socket = _Handle(self, self.fileno(), family)
-        return self._socket
-
-    def getTcpNoDelay(self) -> bool:
-        """Whether small writes are sent at once (RFC 9293 section 3.7.4)."""
-        return bool(self._ask_socket("getsockopt", IPPROTO_TCP, TCP_NODELAY))
-
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        """Send small writes at once, or gather them."""
-        self._ask_socket("setsockopt", IPPROTO_TCP, TCP_NODELAY, int(enabled))
-
-    def getTcpKeepAlive(self) -> bool:
-        """Whether the kernel asks a silent peer if it is there."""
-        return bool(self._ask_socket("getsockopt", SOL_SOCKET, SO_KEEPALIVE))
-
-    def setTcpKeepAlive(self, enabled: bool) -> None:
-        """Have the kernel ask a silent peer if it is there."""
-        self._ask_socket("setsockopt", SOL_SOCKET, SO_KEEPALIVE, int(enabled))
-
-    def getHost(self) -> IPv4Address | IPv6Address:
-        """Our address."""
-        if self._early is None:
-            return address_of(self._uv.get_extra_info("sockname"))
-        return address_of(self._ask_socket("getsockname"))
+    def logPrefix(self) -> str:
+        """What the log calls this connection."""
+        return self.logstr
 
     # TLS.
 

@@ -15,11 +15,12 @@ from twisted.internet import main, process
 from twisted.internet._signals import _MultiSignalHandling
 from twisted.internet.base import ReactorBase
 from twisted.internet.epollreactor import EPollReactor
-from twisted.internet.interfaces import IConnector, IListeningPort
+from twisted.internet.interfaces import IConnector, IListeningPort, IReadDescriptor
 from twisted.logger import Logger, LogLevel
 from twisted.python import context
 from twisted.python.failure import Failure
 from twisted.python.log import ILogContext
+from zope.interface import implementer
 
 from netsuite.net.reactor._connection import Connection
 from netsuite.net.reactor._tcp import Connector, Port, Server
@@ -28,7 +29,7 @@ from netsuite.net.reactor._tcp import Connector, Port, Server
 _RESOLUTION = 0.001
 
 
-class ReactorUnavailable(ImportError):
+class ReactorUnavailable(ImportError):  # noqa: N818 - as the field says it
     """What the reactor stands on is missing; the message is for people."""
 
 
@@ -137,7 +138,11 @@ class UVReactor(EPollReactor):
     # Time.
 
     def callLater(
-        self, delay: float, callable: Callable[..., Any], *args: object, **kw: object
+        self,
+        delay: float,
+        callable: Callable[..., Any],  # noqa: A002 - Twisted's interface
+        *args: object,
+        **kw: object,
     ) -> Any:
         """Call later; see :class:`~twisted.internet.interfaces.IReactorTime`."""
         call = super().callLater(delay, callable, *args, **kw)
@@ -231,7 +236,8 @@ class UVReactor(EPollReactor):
         if addressFamily not in (socket.AF_INET, socket.AF_INET6):
             port: IListeningPort = super().adoptStreamPort(fileDescriptor, addressFamily, factory)
             return port
-        listening = Port._fromListeningDescriptor(self, fileDescriptor, addressFamily, factory)
+        adopted: Any = Port._fromListeningDescriptor
+        listening: IListeningPort = adopted(self, fileDescriptor, addressFamily, factory)
         listening.startListening()
         return listening
 
@@ -257,18 +263,20 @@ class UVReactor(EPollReactor):
 
     def getReaders(self) -> list[Any]:
         """What is read from."""
-        return super().getReaders() + [each for each in self.connections if each.reading]
+        reading = [each for each in self.connections if each.reading]
+        return [*super().getReaders(), *reading]
 
     def getWriters(self) -> list[Any]:
         """What waits to be written to."""
-        return super().getWriters() + [each for each in self.connections if each.buffered]
+        writing = [each for each in self.connections if each.buffered]
+        return [*super().getWriters(), *writing]
 
     def removeAll(self) -> list[Any]:
         """Watch nothing of it any more; returns what was watched."""
         connections = [each for each in self.connections if each.reading or each.buffered]
         for each in connections:
             each.stopReading()
-        return super().removeAll() + connections
+        return [*super().removeAll(), *connections]
 
 
 class _ChildSignals:
@@ -295,6 +303,7 @@ class _ChildSignals:
         self._reactor.callFromThread(process.reapAllProcesses)
 
 
+@implementer(IReadDescriptor)
 class _ChildWatch:
     """The end of a process by its descriptor (pidfd_open(2)), whoever has the signal.
 
@@ -347,9 +356,10 @@ class _LogContext(dict[str, object]):
 
 def _new_loop() -> asyncio.AbstractEventLoop:
     try:
-        import uvloop
+        import uvloop  # noqa: PLC0415 - an extra
     except ImportError as missing:
         raise ReactorUnavailable(
             "the reactor netsuite-uv needs uvloop: pip install netsuite[fast]"
         ) from missing
-    return uvloop.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop

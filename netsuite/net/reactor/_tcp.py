@@ -4,12 +4,12 @@ import socket
 from typing import TYPE_CHECKING, Any, Self
 
 from twisted.internet import tcp
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import ILoggingContext
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-from netsuite.net.reactor._connection import Connection, address_of
+from netsuite.net.reactor._connection import Connection
+from netsuite.net.reactor._socket import address_of
 
 if TYPE_CHECKING:
     from netsuite.net.reactor._reactor import UVReactor
@@ -24,7 +24,7 @@ def _log_prefix(protocol: Any) -> str:
 class Server(Connection):
     """A connection that was accepted."""
 
-    __slots__ = ("client", "server", "sessionno")
+    __slots__ = ("server", "sessionno")
 
     def __init__(
         self,
@@ -35,8 +35,7 @@ class Server(Connection):
         sessionno: int,
         reactor: "UVReactor",
     ) -> None:
-        super().__init__(protocol, reactor)
-        self.client = client
+        super().__init__(protocol, client, reactor)
         self.server = server
         self.sessionno = sessionno
         self.hand_over(sock)
@@ -60,23 +59,19 @@ class Server(Connection):
         return self
 
     @property
-    def hostname(self) -> str:
-        """The peer's address."""
-        return str(self.client[0])
-
-    def getPeer(self) -> IPv4Address | IPv6Address:
-        """The peer's address."""
-        kind = IPv4Address if len(self.client) == 2 else IPv6Address
-        return kind("TCP", *self.client)
+    def client(self) -> tuple[Any, ...]:
+        """The address of the peer's socket."""
+        return self.peer
 
     @property
-    def logstr(self) -> str:
+    def hostname(self) -> str:
+        """The peer's address."""
+        return str(self.peer[0])
+
+    @property
+    def logstr(self) -> str:  # type: ignore[override]  # asked for seldom, so made then
         """What the log calls this connection."""
         return f"{_log_prefix(getattr(self, 'protocol', None))},{self.sessionno},{self.hostname}"
-
-    def logPrefix(self) -> str:
-        """What the log calls this connection."""
-        return self.logstr
 
     def __repr__(self) -> str:
         name = type(getattr(self, "protocol", None)).__name__
@@ -87,13 +82,13 @@ class Server(Connection):
 class Client(Connection):
     """A connection that was made by us."""
 
-    __slots__ = ("addr", "connector", "realAddress")
+    __slots__ = ("addr", "connector")
     _tlsClientDefault = True
 
     def __init__(self, connecting: "_Connecting") -> None:
-        super().__init__(None, connecting.reactor)
+        reactor: Any = connecting.reactor
+        super().__init__(None, connecting.realAddress, reactor)
         self.addr = connecting.addr
-        self.realAddress = connecting.realAddress
         self.connector = connecting.connector
 
     def begin(self, protocol: Any, connected: socket.socket) -> None:
@@ -111,19 +106,10 @@ class Client(Connection):
             super().connectionLost(reason)
             self.connector.connectionLost(reason)
 
-    def getPeer(self) -> IPv4Address | IPv6Address:
-        """The peer's address."""
-        kind = IPv4Address if len(self.realAddress) == 2 else IPv6Address
-        return kind("TCP", *self.realAddress)
-
     @property
-    def logstr(self) -> str:
+    def logstr(self) -> str:  # type: ignore[override]  # asked for seldom, so made then
         """What the log calls this connection."""
         return f"{_log_prefix(getattr(self, 'protocol', None))},client"
-
-    def logPrefix(self) -> str:
-        """What the log calls this connection."""
-        return self.logstr
 
     def __repr__(self) -> str:
         return f"<{self.__class__} to {self.addr} at {id(self):x}>"
