@@ -35,6 +35,7 @@ from netsuite.service._lag import LagProbe
 from netsuite.service._limits import StreamLimits
 from netsuite.service._listener import Listener, Listening
 from netsuite.service._port_file import PortFile
+from netsuite.service._reactor import shown_name
 from netsuite.service._rules import Rules
 from netsuite.service._sockets import worker_sockets
 from netsuite.service._stats import DURATION_BOUNDS, Histogram, ServiceStats, supervised
@@ -385,6 +386,7 @@ class Daemon(MultiService):
         return ServiceStats(
             service=self._stats_name,
             version=__version__,
+            reactor=shown_name(self._reactor),
             pids=[os.getpid()],
             started=self._since,
             draining=self._draining,

@@ -77,6 +77,7 @@ class StatsCollector(Collector):
                 "version": _text(self._stats.version),
                 "python": platform.python_version(),
                 "twisted": twisted.__version__,
+                "reactor": _text(self._stats.reactor),
             },
         )
 

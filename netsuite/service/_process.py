@@ -24,6 +24,7 @@ from netsuite.service._errors import ConfigError, StartError
 from netsuite.service._heap import keep_spare_memory
 from netsuite.service._log_destination import LogDestination, log_to, terminal_is_gone
 from netsuite.service._notify import Notifier, NotifyService, Supervision
+from netsuite.service._reactor import log_reactor
 from netsuite.service._setting_options import SettingOptions, exit_with, twistd_options
 from netsuite.service._snapshot import FILES
 from netsuite.service._worker import WorkerLink, take_place
@@ -84,7 +85,7 @@ def _pool(
     """Workers for a service, and the daemon as their supervisor."""
     sockets: WorkerSockets = "shared" if config.worker_sockets == "auto" else config.worker_sockets
     pool = WorkerPool(
-        worker_arguments(options),
+        worker_arguments(options, reactor),
         config.workers,
         reactor,
         SteadyClock(reactor, time.monotonic),
@@ -144,6 +145,7 @@ class ProcessService(Service):
         self.destination = log
         self._reactor = reactor
         self._options = options
+        self._twistd = {} if options is None else twistd_options(options)
         self._signal: int | None = None
         self._stopping = False
         self._notify = notify or NotifyService(Notifier(Supervision()), reactor)
@@ -177,6 +179,8 @@ class ProcessService(Service):
     def startService(self) -> None:
         """Serve, and take over the signals."""
         self._handle_signals()
+        if self.link is None:
+            log_reactor(self._reactor, self._twistd)
         super().startService()
         # The reactor installs handlers of its own when it starts.
         self._reactor.callWhenRunning(self._handle_signals)

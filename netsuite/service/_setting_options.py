@@ -13,6 +13,7 @@ from netsuite.service._config import DaemonConfig, PlacedError
 from netsuite.service._daemon_settings import DAEMON_SETTINGS, reloaded
 from netsuite.service._errors import ConfigError
 from netsuite.service._help import Row, help_text
+from netsuite.service._reactor import take_reactor
 from netsuite.service._settings import (
     BOOLEAN,
     CONFIG,
@@ -136,7 +137,11 @@ class SettingOptions(usage.Options):
         self.fill()
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """Parse; see the class for what a mistake does."""
+        """Parse; see the class for what a mistake does.
+
+        Under ``twistd`` this also is when a reactor is chosen, if the command line has not: as
+        late as can be, so that what only says something and ends has none.
+        """
         self.arguments = list(sys.argv[1:] if options is None else options)
         try:
             super().parseOptions(self.arguments)
@@ -148,6 +153,8 @@ class SettingOptions(usage.Options):
         if report is not None:
             sys.stdout.write(report)
             raise SystemExit(0)
+        if getattr(self, "parent", None) is not None:
+            take_reactor()
 
     def _report(self) -> str | None:
         """What was asked for instead of a running service."""

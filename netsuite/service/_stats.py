@@ -115,6 +115,7 @@ class ServiceStats:
 
     :ivar service: its name, without ``netsuite-``.
     :ivar version: netsuite's.
+    :ivar reactor: the name of what runs it, as ``--reactor`` has it.
     :ivar pids: of the processes that this counts.
     :ivar started: the first one's start, in seconds since 1970-01-01 00:00 UTC.
     :ivar draining: whether it takes no more connections.
@@ -131,6 +132,7 @@ class ServiceStats:
 
     service: str
     version: str
+    reactor: str = ""
     pids: list[int] = field(default_factory=list)
     started: float = 0.0
     draining: bool = False
@@ -168,6 +170,7 @@ class ServiceStats:
         return ServiceStats(
             service=self.service,
             version=self.version,
+            reactor=self.reactor,
             pids=[*self.pids, *other.pids],
             started=min(self.started, other.started),
             draining=self.draining or other.draining,

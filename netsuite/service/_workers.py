@@ -16,6 +16,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from netsuite.service._reactor import reactor_flags
 from netsuite.service._snapshot import FILES
 from netsuite.service._stats import ServiceStats
 from netsuite.service._worker_link import (
@@ -427,12 +428,11 @@ def _give(descriptors: dict[int, Any], number: int, given: socket.socket) -> tup
     return number, int(given.family)
 
 
-def worker_arguments(options: Any) -> list[str]:
+def worker_arguments(options: Any, reactor: Any) -> list[str]:
     """What a worker's command line has in common with ours: reactor, service, its options."""
     twistd: Any = getattr(options, "parent", None) or {}
-    reactor = twistd.get("reactor")
-    chosen = [] if not reactor else [f"--reactor={reactor}"]
-    return [*chosen, *([twistd.subCommand] if twistd else []), *options.arguments]
+    service = [twistd.subCommand] if twistd else []
+    return [*reactor_flags(reactor, twistd), *service, *options.arguments]
 
 
 def _environment(place: WorkerPlace) -> dict[str, str]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from twisted.application.reactors import NoSuchReactor, getReactorTypes, installReactor
 from twisted.scripts.twistd import run
 
 from netsuite._version import __version__
@@ -30,7 +31,7 @@ def help_text() -> str:
     found[SUITE[0]] = SUITE[1]
     width = max(map(len, [*found, *TOOLS]))
     lines = [
-        "Usage: netsuite SERVICE [options]",
+        "Usage: netsuite [--reactor=NAME] SERVICE [options]",
         "       netsuite TOOL [options]",
         "",
         "Runs a network service in the foreground until it is told to stop (Ctrl-C), or a tool.",
@@ -42,8 +43,9 @@ def help_text() -> str:
         *(f"  {name:{width}}  {description}" for name, (_, description) in TOOLS.items()),
         "",
         "Options:",
-        "  --help     show this and exit",
-        "  --version  show the version and exit",
+        "  --reactor=NAME  run on another of Twisted's reactors: epoll, poll, select, ...",
+        "  --help          show this and exit",
+        "  --version       show the version and exit",
         "",
         "netsuite SERVICE --help shows a service's options, netsuite TOOL --help a tool's.",
         f"As a daemon: twistd {PREFIX}SERVICE [options], see twistd --help.",
@@ -65,12 +67,42 @@ def twistd_arguments(arguments: Sequence[str]) -> list[str]:
     return ["netsuite", "--nodaemon", "--pidfile=", plugin, *options]
 
 
+def choose_reactor(arguments: list[str]) -> list[str]:
+    """Install the reactor that ``--reactor`` at the beginning asks for.
+
+    A mistake ends the program with one line.
+
+    :returns: the other arguments.
+    """
+    flag, equals, name = arguments[0].partition("=")
+    if flag != "--reactor":
+        return arguments
+    rest = arguments[1:]
+    if not equals:
+        name, rest = (rest[0], rest[1:]) if rest else ("", [])
+    try:
+        installReactor(name)
+    except NoSuchReactor:
+        expected = ", ".join(sorted(each.shortName for each in getReactorTypes()))
+        _exit(f"--reactor: {name!r} is no reactor: expected one of {expected}")
+    except Exception as error:  # noqa: BLE001 - each has its own reasons
+        _exit(f"--reactor {name}: {error}")
+    return rest
+
+
+def _exit(message: str) -> NoReturn:
+    sys.stderr.write(f"netsuite: {message}\n")
+    raise SystemExit(_EXIT_USAGE)
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit.
 
     :param arguments: without the program's name; those of the process by default.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given:
+        given = choose_reactor(given)
     if not given or given[0] in {"--help", "-h", "help"}:
         sys.stdout.write(help_text())
         raise SystemExit(0 if given else _EXIT_USAGE)
@@ -82,10 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         raise SystemExit(tool(given[1:]))
     if given[0] not in {*services(), SUITE[0]}:
         expected = ", ".join([*services(), SUITE[0], *TOOLS])
-        sys.stderr.write(
-            f"netsuite: {given[0]!r} is no service and no tool: expected one of {expected}\n"
-        )
-        raise SystemExit(_EXIT_USAGE)
+        _exit(f"{given[0]!r} is no service and no tool: expected one of {expected}")
 
     sys.argv = twistd_arguments(given)
     run()

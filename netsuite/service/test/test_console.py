@@ -29,7 +29,7 @@ class ConsoleTests(SynchronousTestCase):
     def test_nothing_is_a_question(self) -> None:
         status, output, _ = self.run_it()
         self.assertEqual(status, 2)
-        self.assertIn("Usage: netsuite SERVICE", output)
+        self.assertIn("Usage: netsuite [--reactor=NAME] SERVICE", output)
 
     def test_version(self) -> None:
         self.assertEqual(self.run_it("--version")[:2], (0, f"netsuite {__version__}\n"))
@@ -40,6 +40,35 @@ class ConsoleTests(SynchronousTestCase):
         self.assertEqual(
             errors, "netsuite: 'ecko' is no service and no tool: expected one of echo, run, ip\n"
         )
+
+    def test_an_unknown_reactor_is_one_line(self) -> None:
+        for arguments in (["--reactor=epol", "echo"], ["--reactor", "epol", "echo"]):
+            status, output, errors = self.run_it(*arguments)
+            self.assertEqual((status, output), (2, ""))
+            self.assertTrue(
+                errors.startswith("netsuite: --reactor: 'epol' is no reactor: expected one of ")
+            )
+            self.assertIn(", netsuite-uv, poll, ", errors)
+        self.assertIn("--reactor: '' is no reactor", self.run_it("--reactor")[2])
+
+    def test_a_reactor_that_cannot_be_is_one_line(self) -> None:
+        def install(name: str) -> None:
+            raise ImportError("uvloop is missing")
+
+        self.patch(console, "installReactor", install)
+        self.assertEqual(
+            self.run_it("--reactor=netsuite-uv", "echo"),
+            (2, "", "netsuite: --reactor netsuite-uv: uvloop is missing\n"),
+        )
+
+    def test_a_reactor_is_installed_before_a_service_is_looked_for(self) -> None:
+        chosen: list[str] = []
+        self.patch(console, "installReactor", chosen.append)
+        for arguments in (["--reactor=poll", "ecko"], ["--reactor", "poll", "ecko"]):
+            _, _, errors = self.run_it(*arguments)
+            self.assertIn("'ecko' is no service", errors)
+        self.assertEqual(chosen, ["poll", "poll"])
+        self.assertEqual(self.run_it("--reactor=poll")[0], 2, "and what is to run?")
 
     def test_a_service_is_twistd_in_the_foreground(self) -> None:
         ran: list[list[str]] = []

@@ -21,6 +21,7 @@ def busy() -> ServiceStats:
     stats = ServiceStats(
         service="echo",
         version="0.1.0",
+        reactor="epoll",
         pids=[os.getpid()],
         started=1_795_000_000.5,
         listeners=[
@@ -114,6 +115,7 @@ class ExpositionTests(SynchronousTestCase):
             version="0.1.0",
             python=platform.python_version(),
             twisted=twisted.__version__,
+            reactor="epoll",
         )
         self.assertEqual(value, 1)
 

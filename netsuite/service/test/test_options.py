@@ -16,6 +16,7 @@ from netsuite.service import (
     ListenOptions,
     ServerOptions,
     Setting,
+    _setting_options,
 )
 from netsuite.service._sources import Given, Layer, Source
 
@@ -174,6 +175,37 @@ class ServerOptionsTests(SynchronousTestCase):
             self.assertTrue(output.getvalue().startswith("netsuite-test: "))
             self.assertIn(named, output.getvalue())
             self.assertEqual(output.getvalue().count("\n"), 1)
+
+    def test_under_twistd_a_reactor_is_chosen_once_it_is_sure_to_run(self) -> None:
+        took: list[None] = []
+        self.patch(_setting_options, "take_reactor", lambda: took.append(None))
+        self.patch(sys, "stdout", StringIO())
+        self.patch(sys, "stderr", StringIO())
+        for arguments in (
+            *(arguments for arguments, _ in self.MISTAKES),
+            ["--help"],
+            ["--version"],
+            ["--check-config"],
+            ["--print-config"],
+        ):
+            options = Options({})
+            options.parent = usage.Options()
+            self.assertRaises(SystemExit, options.parseOptions, arguments)
+        self.assertEqual(took, [])
+        options = Options({})
+        options.parent = usage.Options()
+        options.parseOptions([])
+        self.assertEqual(took, [None])
+
+    def test_a_program_that_parses_by_itself_chooses_by_itself(self) -> None:
+        took: list[None] = []
+        self.patch(_setting_options, "take_reactor", lambda: took.append(None))
+        self.parse("--port=0")
+        options = Options({})
+        options.parent = usage.Options()
+        options.parseOptions(["--port=0"])
+        options.reload()
+        self.assertEqual(took, [None], "not in a reload either")
 
     def test_version(self) -> None:
         output = StringIO()

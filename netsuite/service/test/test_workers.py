@@ -290,9 +290,9 @@ class LinkTests(SynchronousTestCase):
             subCommand = "netsuite-echo"
 
         options = SimpleNamespace(parent=Twistd(reactor="epoll"), arguments=["--port=7"])
-        self.assertEqual(
-            worker_arguments(options), ["--reactor=epoll", "netsuite-echo", "--port=7"]
-        )
+        reactor: Any = object()
+        wanted = ["--reactor=epoll", "netsuite-echo", "--port=7"]
+        self.assertEqual(worker_arguments(options, reactor), wanted)
 
 
 class SocketsTests(SynchronousTestCase):
