@@ -116,6 +116,11 @@ class Plain:
         self.ended = not data
         return True
 
+    def has(self, count: int = 1) -> bool:
+        """Whether so much is there."""
+        self.take()
+        return len(self.received) >= count
+
     async def read(self, count: int) -> bytes:
         """Read until there is so much, and take that much."""
         while len(self.received) < count:
@@ -247,7 +252,8 @@ class World:
             call.cancel()
         if self.native:
             reactor.dispose()
-            asyncio.set_event_loop(None)
+            usual = getattr(sys.modules.get("twisted.internet.reactor"), "loop", None)
+            asyncio.set_event_loop(None if usual is reactor.loop else usual)
         else:
             for each in reactor._internalReaders:
                 each.connectionLost(None)
@@ -261,7 +267,8 @@ class World:
 
     async def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Wait until it is so; the patience of :meth:`run` is the limit."""
-        self._waiting_for = what
+        code = getattr(condition, "__code__", None)
+        self._waiting_for = what or str(code or condition)
         while not condition():
             await self.pause()
         self._waiting_for = ""
@@ -282,6 +289,10 @@ class World:
     async def serve(self, protocol: Any, receive_buffer: int = 0) -> Plain:
         """A plain socket that is connected to a protocol of ours."""
         port = await self.listen(lambda: protocol)
+        return await self.connect(port, protocol, receive_buffer)
+
+    async def connect(self, port: Any, protocol: Any, receive_buffer: int = 0) -> Plain:
+        """A plain socket that is connected to a port, which then closes."""
         peer = socket.socket()
         if receive_buffer:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -387,7 +398,6 @@ def play(
         world.logged()
     finally:
         globalLogPublisher.removeObserver(observer)
-        world.dispose()
         signal.signal(signal.SIGCHLD, child)
         for holder, key, value in (
             (modules, "twisted.internet.reactor", usual),
@@ -397,6 +407,7 @@ def play(
                 holder.pop(key, None)
             else:
                 holder[key] = value
+        world.dispose()
     gc.collect()
     open_still = {n: what for n, what in descriptors().items() if before.get(n) != what}
     assert not open_still, open_still
@@ -414,7 +425,7 @@ def on(*names: str, **options: Any) -> Callable[[Callable[..., Coroutine[Any, An
         own = list(inspect.signature(scenario).parameters.values())[1:]
         kind = inspect.Parameter.KEYWORD_ONLY
         name = inspect.Parameter("reactor_name", kind)
-        test.__signature__ = inspect.Signature([name, *(p.replace(kind=kind) for p in own)])  # type: ignore[attr-defined]
+        test.__signature__ = inspect.Signature([name, *(p.replace(kind=kind) for p in own)])
         test.__name__ = scenario.__name__
         test.__doc__ = scenario.__doc__
         test.__module__ = scenario.__module__
