@@ -43,6 +43,9 @@ PATIENCE = 60.0
 
 REACTORS: dict[str, type[EPollReactor]] = {"epoll": EPollReactor, NAME: UVReactor}
 
+#: The signals that reactors take.
+HANDLED = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
+
 
 class Recorder(Protocol):
     """Keeps what it hears; a test gives it what to do on top, by the name of a method."""
@@ -304,12 +307,12 @@ class World:
         await stopped(port)
         return Plain(self, peer)
 
-    async def dial(self, protocol: Any) -> Plain:
+    async def dial(self, protocol: Any, **options: Any) -> Plain:
         """A plain socket to which a protocol of ours has connected."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.setblocking(False)
             address = listener.getsockname()
-            self.reactor.connectTCP(*address, Building(lambda: protocol))
+            self.reactor.connectTCP(*address, Building(lambda: protocol), **options)
             await self.until(lambda: protocol.transport is not None, "the connection")
             peer, _ = listener.accept()
         self.closing(peer.close)
@@ -345,7 +348,7 @@ class World:
 
 def aborted(protocol: Any) -> None:
     """Close a connection, if it is not closed yet."""
-    if protocol.transport is not None:
+    if protocol.transport is not None and not protocol.lost:
         protocol.transport.abortConnection()
 
 
@@ -377,7 +380,7 @@ def play(
     warm_up()
     gc.collect()
     before = descriptors()
-    child = signal.getsignal(signal.SIGCHLD)
+    handlers = {each: signal.getsignal(each) for each in HANDLED}
     world = World(name)
     for option, value in options.items():
         setattr(world, option, value)
@@ -394,11 +397,13 @@ def play(
         world.run(lambda: scenario(world))
         left = [each for each in world.reactor.getDelayedCalls() if each.active()]
         assert not left, left
+        assert not getattr(world.reactor, "connections", None), "connections are kept"
         gc.collect()
         world.logged()
     finally:
         globalLogPublisher.removeObserver(observer)
-        signal.signal(signal.SIGCHLD, child)
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
         for holder, key, value in (
             (modules, "twisted.internet.reactor", usual),
             (vars(internet), "reactor", attribute),

@@ -1,10 +1,13 @@
 """Bytes arrive whole and in order, and connections end once, on our reactor as on Twisted's."""
 
+import gc
 import itertools
 import random
+import socket
 from hashlib import sha256
 from io import BytesIO
 from typing import Any
+from weakref import ref
 
 import pytest
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -12,7 +15,7 @@ from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.protocols.basic import FileSender
 from zope.interface import implementer
 
-from tests.reactors import Recorder, World, on_both
+from tests.reactors import Plain, Recorder, World, on_both
 
 MARK = 64 * 1024
 
@@ -371,3 +374,209 @@ async def test_reset_behind_unread_data_while_paused(world: World) -> None:
             protocol.wire.resumeProducing()
     await world.until(lambda: all(each.lost for each in protocols))
     assert [each.lost for each in protocols] == [[ConnectionLost]] * 20
+
+
+@on_both
+async def test_the_peers_end_while_paused(world: World) -> None:
+    """All that it sent is heard, and then the end."""
+    protocol = Recorder()
+    peer = await world.serve(protocol)
+    protocol.wire.pauseProducing()
+    data = random.Random(6).randbytes(200_000)
+    peer.socket.setblocking(True)
+    world.reactor.callInThread(peer.socket.sendall, data)
+    await world.turns()
+    protocol.wire.resumeProducing()
+    await world.until(lambda: len(protocol.received) == len(data))
+    protocol.wire.pauseProducing()
+    peer.socket.send(b"the last")
+    peer.close()
+    await world.turns()
+    assert protocol.lost == []
+    protocol.wire.resumeProducing()
+    await world.until(lambda: protocol.lost)
+    assert protocol.received == data + b"the last"
+    assert protocol.lost == [ConnectionDone]
+
+
+# What programs do to connections.
+
+
+@on_both
+async def test_another_protocol(world: World) -> None:
+    """From the next piece on, also from within a piece."""
+    first, second, third = Recorder(), Recorder(), Recorder()
+    peer = await world.serve(first)
+    wire = first.wire
+    await peer.send(b"one")
+    await world.until(lambda: first.received == b"one")
+    wire.protocol = second
+    second.makeConnection(wire)
+    await peer.send(b"two")
+    await world.until(lambda: second.received == b"two")
+
+    def switch(data: bytes) -> None:
+        wire.protocol = third
+        third.makeConnection(wire)
+        third.dataReceived(data[3:])
+
+    second.dataReceived = switch  # type: ignore[method-assign]  # as programs do
+    await peer.send(b"xxxthree")
+    await world.until(lambda: third.received == b"three")
+    await peer.send(b"four")
+    await world.until(lambda: third.received == b"threefour")
+    wire.write(b"here")
+    assert await peer.read(4) == b"here"
+    peer.close()
+    await world.until(lambda: third.lost)
+    assert (first.lost, second.lost, third.lost) == ([], [], [ConnectionDone])
+
+
+@on_both
+async def test_another_method(world: World) -> None:
+    protocol = Recorder()
+    peer = await world.serve(protocol)
+    await peer.send(b"one")
+    await world.until(lambda: protocol.received)
+    other: list[bytes] = []
+    protocol.dataReceived = other.append  # type: ignore[method-assign,assignment]  # as programs do
+    await peer.send(b"two")
+    await world.until(lambda: other)
+    assert protocol.received == b"one"
+    assert other == [b"two"]
+
+
+@on_both
+async def test_a_buffer_of_another_size(world: World) -> None:
+    """A producer may be told earlier to wait."""
+    protocol = Recorder()
+    peer = await world.serve(protocol, receive_buffer=4096)
+    protocol.wire.bufferSize = 1000
+    sender = Sender(protocol.wire, 10_000_000, 100)
+    protocol.wire.registerProducer(sender, True)
+    sender.resumeProducing()
+    await world.until(lambda: sender.paused)
+    assert sender.most <= 1100
+    await peer.read(10_000_000)
+    assert sender.most <= 1100
+    assert sender.asked_too_much == 0
+
+
+@pytest.mark.parametrize("data", ["text", bytearray(b"x"), memoryview(b"x"), None, 1])
+@on_both
+async def test_only_bytes_are_written(world: World, data: Any) -> None:
+    protocol = Recorder()
+    peer = await world.serve(protocol)
+    with pytest.raises(TypeError):
+        protocol.wire.write(data)
+    if isinstance(data, str | int | None):  # ours lets the rest pass here
+        with pytest.raises(TypeError):
+            protocol.wire.writeSequence([b"y", data])
+    protocol.wire.write(b"")
+    protocol.wire.writeSequence([])
+    protocol.wire.writeSequence((b"a", b"", b"b"))
+    assert await peer.read(2) == b"ab"
+
+
+@on_both
+async def test_after_the_end(world: World) -> None:
+    """Programs that do not know yet do no harm."""
+    protocol = Recorder()
+    peer = await world.serve(protocol)
+    wire = protocol.wire
+    remote = wire.getPeer()
+    peer.close()
+    await world.until(lambda: protocol.lost)
+    for _ in range(2):
+        wire.write(b"x")
+        wire.writeSequence([b"x"])
+        wire.pauseProducing()
+        wire.resumeProducing()
+        wire.loseConnection()
+        wire.abortConnection()
+        wire.unregisterProducer()
+        sender = Sender(wire, 10, 10)
+        wire.registerProducer(sender, True)
+        assert sender.stopped
+        assert wire.getPeer() == remote
+        assert wire.fileno() == -1
+        assert (wire.connected, wire.disconnected) == (False, True)
+        await world.turns()
+    assert protocol.lost == [ConnectionDone]
+
+
+@pytest.mark.parametrize("end", ["loseConnection", "abortConnection", "peer"])
+@on_both
+async def test_nothing_is_kept(world: World, end: str) -> None:
+    """A connection that is over is gone from memory."""
+    served: list[Recorder] = []
+
+    def build() -> Recorder:
+        served.append(Recorder())
+        return served[-1]
+
+    port = await world.listen(build)
+    sock = socket.create_connection(("127.0.0.1", port.getHost().port))
+    peer = Plain(world, sock)
+    await peer.send(b"hello")
+    await world.until(lambda: served and served[0].received)
+    served[0].wire.write(b"hello")
+    if end == "peer":
+        peer.reset()
+    else:
+        getattr(served[0].wire, end)()
+        await peer.end()
+        peer.close()
+    await world.until(lambda: served[0].lost)
+    await world.turns()
+    kept = [ref(served[0].wire), ref(served[0])]
+    served.clear()
+    gc.collect()
+    assert [each() for each in kept] == [None, None]
+
+
+@on_both
+async def test_many_at_once(world: World) -> None:
+    """They come and go, and each hears its own end, once."""
+    served: list[Recorder] = []
+    dice = random.Random(7)
+
+    def build() -> Recorder:
+        served.append(Recorder(dataReceived=answer))
+        return served[-1]
+
+    def answer(protocol: Recorder, data: bytes) -> None:
+        protocol.wire.write(data)
+        end = dice.choice(["loseConnection", "abortConnection", "pauseProducing", ""])
+        if end:
+            getattr(protocol.wire, end)()
+
+    port = await world.listen(build)
+    peers = []
+    for _ in range(300):
+        sock = socket.socket()
+        sock.setblocking(False)
+        sock.connect_ex(("127.0.0.1", port.getHost().port))
+        peers.append(Plain(world, sock))
+        if dice.random() < 0.2:
+            await world.pause()
+    await world.until(lambda: len(served) == 300)
+    for peer in peers:
+        match dice.randrange(4):
+            case 0:
+                peer.close()
+            case 1:
+                peer.reset()
+            case 2:
+                await peer.send(b"hello")
+            case _:
+                await peer.send(bytes(100_000))
+    await world.turns()
+    for peer in peers:
+        peer.close()
+    for each in served:
+        if not each.lost:
+            each.wire.resumeProducing()
+    await world.until(lambda: all(each.lost for each in served))
+    await world.turns()
+    assert {len(each.lost) for each in served} == {1}

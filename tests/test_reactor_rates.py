@@ -143,13 +143,7 @@ async def test_rates_that_change(world: World) -> None:
                 await world.pause(0)
     protocol.wire.resumeProducing()
     shape(protocol, 1e7, world.reactor)
-    await world.until(
-        lambda: (
-            (peer.take() or True)
-            and len(protocol.received) == len(theirs)
-            and len(peer.received) == len(ours)
-        )
-    )
+    await world.until(lambda: peer.has(len(ours)) and len(protocol.received) == len(theirs))
     assert sha256(peer.received).digest() == sha256(ours).digest()
     assert sha256(protocol.received).digest() == sha256(theirs).digest()
     assert (protocol.wire.bytes_received, protocol.wire.bytes_sent) == (2_000_000, 2_000_000)
@@ -168,7 +162,7 @@ async def test_rates_from_the_first_byte(world: World) -> None:
     protocol = Recorder(connectionMade=made)
     peer = await metered(world, protocol)
     await peer.send(bytes(5000))
-    await world.until(lambda: peer.has() and protocol.wire.throttled and protocol.received)
+    await world.until(lambda: peer.has() and protocol.received and protocol.wire.throttled)
     await world.turns()
     assert len(peer.received) <= most(1000, 0)
     assert len(protocol.received) <= most(1000, 0)
@@ -239,7 +233,7 @@ async def test_the_end_during_a_wait(world: World, end: str) -> None:
     shape(protocol, 1000, clock)
     protocol.wire.write(bytes(3000))
     await peer.send(bytes(3000))
-    await world.until(lambda: peer.take() and protocol.received and protocol.wire.throttled)
+    await world.until(lambda: peer.has() and protocol.received and protocol.wire.throttled)
     getattr(protocol.wire, end)()
     if end == "loseConnection":
         await world.turns()
