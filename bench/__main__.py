@@ -5,7 +5,7 @@ import signal
 import sys
 from typing import Protocol
 
-from bench import echo, idle, ip, limits
+from bench import echo, idle, ip, limits, reactor, soak
 from bench._procs import BenchError
 
 
@@ -24,7 +24,14 @@ class Benchmark(Protocol):
         """
 
 
-BENCHMARKS: dict[str, Benchmark] = {"echo": echo, "limits": limits, "idle": idle, "ip": ip}
+BENCHMARKS: dict[str, Benchmark] = {
+    "echo": echo,
+    "limits": limits,
+    "idle": idle,
+    "reactor": reactor,
+    "soak": soak,
+    "ip": ip,
+}
 
 
 def main() -> int:

@@ -6,11 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from bench._compile import compiled
+from bench._compile import Program, compiled
 from bench._procs import BenchError, Server, cpu_seconds, pinned, stop
 
-SOURCE = Path(__file__).with_name("load.c")
+_SOURCE = Path(__file__).with_name("load.c")
+_PLAIN = Program(_SOURCE)
+_UNDER_TLS = Program(_SOURCE, "load_tls", ("TLS",), ("ssl", "crypto"), "libssl-dev")
+
+Kind = Literal["messages", "TLS", "connections"]
+"""Messages on connections that stay, plain or under TLS; new connections, a message on each."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,20 @@ class Workload:
 
     anew: bool = False
     """Whether each message has a new connection, which is closed after it."""
+
+    certificate: str | None = None
+    """The server's, a file in PEM: the connections are under TLS, and stay."""
+
+    @property
+    def kind(self) -> Kind:
+        """What is done, whatever its size."""
+        if self.certificate is not None:
+            return "TLS"
+        return "connections" if self.anew else "messages"
+
+    def record(self) -> dict[str, object]:
+        """Return what there is to know about it afterwards."""
+        return {"kind": self.kind, "size": self.size, "connections": self.connections}
 
 
 @dataclass(frozen=True)
@@ -76,10 +96,15 @@ class Load:
 def connected(server: Server, core: int, workload: Workload) -> Iterator[Load]:
     """Connect to a server from one CPU."""
     arguments: list[object] = [server.port, workload.connections, workload.size]
-    arguments += ["anew"] if workload.anew else []
+    if workload.certificate is not None:
+        program = _UNDER_TLS
+        arguments.append(workload.certificate)
+    else:
+        program = _PLAIN
+        arguments += ["anew"] if workload.anew else []
     with pinned(core):
         process = subprocess.Popen(
-            [str(compiled(SOURCE)), *map(str, arguments)],
+            [str(compiled(program)), *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -11,11 +11,20 @@ from platform import python_version
 from shutil import which
 from typing import Protocol
 
-from bench._compile import compiled, compiler
+from bench._compile import Program, compiled, compiler
 from bench._procs import PORT_FILE, BenchError
+from bench._tls import Certificate
 from netsuite._version import __version__
 
 _PEERS = Path(__file__).parent / "peers"
+
+UV = "netsuite-uv"
+"""The reactor of :mod:`netsuite.net.reactor`."""
+
+STOCK = "epoll"
+"""Twisted's own reactor on Linux."""
+
+LISTEN = "tcp:0:interface=127.0.0.1"
 
 
 class Peer(Protocol):
@@ -38,14 +47,19 @@ class Netsuite:
     options: tuple[str, ...] = ()
     """Of the service."""
 
+    reactor: str = UV
+
+    listen: str = LISTEN
+    """Its endpoint."""
+
     def command(self) -> list[str]:
         """Start the plugin of this checkout in the foreground."""
         twistd = Path(sys.executable).with_name("twistd")
         if not twistd.exists():
             raise BenchError(f"no {twistd}: pip install netsuite[bench]")
         return [
-            *(str(twistd), "-n", "--pidfile=", "--logfile=/dev/null", "--reactor=epoll"),
-            *("netsuite-echo", "--listen=tcp:0:interface=127.0.0.1", "--port-file", PORT_FILE),
+            *(str(twistd), "-n", "--pidfile=", "--logfile=/dev/null", f"--reactor={self.reactor}"),
+            *("netsuite-echo", f"--listen={self.listen}", "--port-file", PORT_FILE),
             *self.options,
         ]
 
@@ -62,6 +76,8 @@ class PythonPeer:
     package: str | None = None
     """What it needs from PyPI; None is for the standard library."""
 
+    arguments: tuple[str, ...] = ()
+
     def command(self) -> list[str]:
         """Start it under this Python."""
         if self.package is not None:
@@ -69,7 +85,7 @@ class PythonPeer:
                 version(self.package)
             except PackageNotFoundError:
                 raise BenchError(f"no {self.package}: pip install netsuite[bench]") from None
-        return [sys.executable, "-m", f"bench.peers.{self.module}"]
+        return [sys.executable, "-m", f"bench.peers.{self.module}", *self.arguments]
 
     def version(self) -> str:
         """Name the version of the package."""
@@ -104,7 +120,7 @@ class CPeer:
 
     def command(self) -> list[str]:
         """Compile it."""
-        return [str(compiled(_PEERS / self.source))]
+        return [str(compiled(Program(_PEERS / self.source)))]
 
     def version(self) -> str:
         """Name the compiler."""
@@ -181,12 +197,19 @@ def every_limit(scratch: Path) -> tuple[str, ...]:
     )
 
 
+def twisted_echo(reactor: str, *arguments: str) -> PythonPeer:
+    """Make the echo of stock Twisted on some reactor."""
+    return PythonPeer("echo_twisted", "Twisted", (reactor, *arguments))
+
+
 REFERENCE = "twisted"
 """The peer that the ratios are taken to."""
 
 PEERS: dict[str, Peer] = {
     "netsuite": Netsuite(),
-    "twisted": PythonPeer("echo_twisted", "Twisted"),
+    "netsuite-epoll": Netsuite(reactor=STOCK),
+    "twisted-uv": twisted_echo(UV),
+    "twisted": twisted_echo(STOCK),
     "asyncio": PythonPeer("echo_asyncio"),
     "uvloop": PythonPeer("echo_uvloop", "uvloop"),
     "gevent": PythonPeer("echo_gevent", "gevent"),
@@ -194,3 +217,16 @@ PEERS: dict[str, Peer] = {
     "node": NodePeer("echo_node.js"),
     "epoll": CPeer("echo_epoll.c"),
 }
+
+
+def under_tls(certificate: Certificate) -> dict[str, Peer]:
+    """Make the peers that are compared under TLS, all with one certificate."""
+    file = str(certificate.private)
+    listen = f"ssl:0:interface=127.0.0.1:privateKey={file}:certKey={file}"
+    return {
+        "netsuite": Netsuite(listen=listen),
+        "netsuite-epoll": Netsuite(reactor=STOCK, listen=listen),
+        "twisted-uv": twisted_echo(UV, file),
+        "twisted": twisted_echo(STOCK, file),
+        "uvloop": PythonPeer("echo_uvloop", "uvloop", (file,)),
+    }

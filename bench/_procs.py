@@ -1,6 +1,7 @@
 """Processes on cores of their own: start them, stop them, account for their CPU time."""
 
 import os
+import resource
 import subprocess
 import tempfile
 import time
@@ -43,6 +44,18 @@ def two_cores() -> Cores:
     if len(allowed) < 2:
         raise BenchError("two CPUs are needed, one for the servers and one for the load")
     return Cores(*allowed[:2])
+
+
+def allow_descriptors(count: int) -> None:
+    """Allow so many open files here and in the servers, which inherit it.
+
+    :raises BenchError: if the system does not.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        raise BenchError(f"{count} open files are needed, {hard} are allowed (ulimit -Hn)")
+    if soft != resource.RLIM_INFINITY and soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @contextmanager

@@ -11,16 +11,17 @@ import random
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from statistics import median
+from dataclasses import dataclass
+from pathlib import Path
 
 from bench import _options
 from bench._load import Load, Measurement, Workload, connected
 from bench._machine import machine
 from bench._peers import Peer, commands_of
 from bench._procs import Server, serving, two_cores
-from bench._samples import Sample, Summary, combine, summarise
+from bench._samples import Sample, Summary, combine, ratios, summarise
 from bench._table import median_ratio, size_name, spread, table
+from bench._targets import Target, Verdict, short_title, verdict_table
 
 SLICE_SECONDS = 0.1
 
@@ -28,6 +29,9 @@ MACHINE = (
     "{cpu}, {kernel}, {python}, TCP {congestion_control}; "
     "servers on CPU {server_cpu}, load on CPU {load_cpu}"
 )
+
+#: New connections under way at a time: below what a server lets wait (Twisted: 50).
+NEW_CONNECTIONS = Workload(size=1024, connections=32, anew=True)
 
 MAX_ROUNDS = 1000
 MAX_SECONDS = 600.0
@@ -40,15 +44,27 @@ class Contest:
     """What is compared with what.
 
     :ivar name: of the benchmark.
-    :ivar ours: the peer whose ratios are shown round by round.
     :ivar reference: the peer that ratios are taken to.
-    :ivar target: the least that our throughput may be of the reference's; None for any.
+    :ivar pairs: peers of which the first is compared with the second, round by round.
+    :ivar targets: what is demanded.
     """
 
     name: str
-    ours: str
     reference: str
-    target: float | None = None
+    pairs: tuple[tuple[str, str], ...]
+    targets: tuple[Target, ...] = ()
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Peers that run at the same time, each of which is given the same work.
+
+    :ivar peers: by name.
+    :ivar workloads: one after the other.
+    """
+
+    peers: Mapping[str, Peer]
+    workloads: Sequence[Workload]
 
 
 def add_peer_options(
@@ -77,55 +93,105 @@ def add_peer_options(
     _options.add_peers_and_json(parser, peers)
 
 
+def write_json(path: Path, record: Mapping[str, object]) -> None:
+    """Write every number of a run."""
+    path.write_text(json.dumps(record, indent=1) + "\n")
+
+
 def messages(options: argparse.Namespace) -> list[Workload]:
     """The work that the options say: messages of each size."""
     return [Workload(size, options.connections) for size in options.sizes]
 
 
-def compare(
-    options: argparse.Namespace,
-    contest: Contest,
-    peers: Mapping[str, Peer],
-    workloads: Sequence[Workload],
-) -> None:
-    """Measure the chosen peers, and print a table for each kind of work.
+class Results:
+    """What was measured, and on what.
+
+    :ivar samples: all of them.
+    :ivar workloads: in the order in which they were done.
+    """
+
+    def __init__(self, contest: Contest, options: argparse.Namespace) -> None:
+        self.samples: list[Sample] = []
+        self.workloads: list[Workload] = []
+        self._contest = contest
+        self._options = options
+        self._machine = machine(two_cores())
+        self._versions: dict[str, str] = {}
+        self._summaries: list[Summary] = []
+
+    def add(self, heat: Heat) -> None:
+        """Measure the chosen peers of a heat.
+
+        :raises BenchError: if a peer is missing, or a server or the load fails.
+        """
+        cores = two_cores()
+        chosen = {name: peer for name, peer in heat.peers.items() if name in self._options.peers}
+        commands = commands_of(chosen)
+        self._versions |= {name: peer.version() for name, peer in chosen.items()}
+        with ExitStack() as stack:
+            servers = [
+                stack.enter_context(serving(name, command, cores.server))
+                for name, command in commands.items()
+            ]
+            samples = _measure(self._options, heat.workloads, servers, cores.load)
+        self.samples += samples
+        self.workloads += heat.workloads
+        self._summaries += [
+            summarise(samples, workload, peer, self._contest.reference)
+            for workload in heat.workloads
+            for peer in chosen
+        ]
+
+    def verdicts(self) -> list[Verdict]:
+        """Say which targets are reached."""
+        targets = self._contest.targets
+        return [it for each in targets for it in each.verdicts(self.samples, self.workloads)]
+
+    def report(self) -> str:
+        """Lay out what it ran on, and a table for each kind of work."""
+        versions = "; ".join(dict.fromkeys(self._versions.values()))
+        parts = [f"{MACHINE.format(**self._machine)}\n{versions}"]
+        for workload in self.workloads:
+            of_this = [summary for summary in self._summaries if summary.workload == workload]
+            parts.append(_report(self._options, self._contest.reference, workload, of_this))
+            parts.append("\n".join(self._by_round(workload)))
+        return "\n\n".join(filter(None, parts))
+
+    def _by_round(self, workload: Workload) -> Iterator[str]:
+        for ours, reference in self._contest.pairs:
+            rates = ratios(self.samples, workload, ours, reference, "throughput")
+            costs = ratios(self.samples, workload, ours, reference, "CPU")
+            if rates:
+                words = f"throughput {spread(rates)}; CPU {spread(costs)}"
+                yield f"{ours} / {reference}, by round: {words}"
+
+    def record(self) -> dict[str, object]:
+        """Return every number, for a file."""
+        return {
+            "benchmark": self._contest.name,
+            "machine": self._machine,
+            "versions": self._versions,
+            "options": {
+                name: getattr(self._options, name)
+                for name in ("rounds", "seconds", "warmup", "connections", "sizes", "peers")
+            },
+            "summaries": [summary.record() for summary in self._summaries],
+            "samples": [sample.record() for sample in self.samples],
+        }
+
+
+def compare(options: argparse.Namespace, contest: Contest, heat: Heat) -> None:
+    """Measure, and print a table for each kind of work and a line for each target.
 
     :raises BenchError: if a peer is missing, or a server or the load fails.
     """
-    cores = two_cores()
-    chosen = {name: peers[name] for name in options.peers}
-    commands = commands_of(chosen)
-    about = machine(cores)
-    versions = {name: peer.version() for name, peer in chosen.items()}
-    with ExitStack() as stack:
-        servers = [
-            stack.enter_context(serving(name, command, cores.server))
-            for name, command in commands.items()
-        ]
-        samples = _measure(options, workloads, servers, cores.load)
-    summaries = [
-        summarise(samples, workload, peer, contest.reference)
-        for workload in workloads
-        for peer in chosen
-    ]
-    print(MACHINE.format(**about))
-    print("; ".join(dict.fromkeys(versions.values())))
-    for workload in workloads:
-        of_this = [summary for summary in summaries if summary.workload == workload]
-        print(f"\n{_report(options, contest, workload, of_this)}")
+    results = Results(contest, options)
+    results.add(heat)
+    print(results.report())
+    if verdicts := results.verdicts():
+        print(f"\n{verdict_table(verdicts)}")
     if options.json is not None:
-        record = {
-            "benchmark": contest.name,
-            "machine": about,
-            "versions": versions,
-            "options": {
-                name: getattr(options, name)
-                for name in ("rounds", "seconds", "warmup", "connections", "sizes", "peers")
-            },
-            "summaries": [asdict(summary) for summary in summaries],
-            "samples": [sample.record() for sample in samples],
-        }
-        options.json.write_text(json.dumps(record, indent=1) + "\n")
+        write_json(options.json, results.record())
 
 
 def _measure(
@@ -183,12 +249,12 @@ def _title(workload: Workload) -> str:
     if workload.anew:
         message = f"a {size_name(workload.size)} message on each"
         return f"new connections, {workload.connections} at a time, {message}"
-    return f"{size_name(workload.size)} messages, {workload.connections} connections"
+    return f"{short_title(workload.kind, workload.size)}, {workload.connections} connections"
 
 
 def _report(
     options: argparse.Namespace,
-    contest: Contest,
+    reference: str,
     workload: Workload,
     summaries: Sequence[Summary],
 ) -> str:
@@ -197,27 +263,14 @@ def _report(
         "peer",
         "connections/s" if workload.anew else "round trips/s",
         "CPU us each",
-        f"rate / {contest.reference}",
-        f"CPU / {contest.reference}",
+        f"rate / {reference}",
+        f"CPU / {reference}",
         "p99 us",
         "server busy",
         "load busy",
     )
     scope = f"{_title(workload)}, {options.rounds} rounds of {options.seconds:g} s"
-    lines = [scope, "", table(columns, [_row(summary) for summary in summaries])]
-    for summary in summaries:
-        if summary.peer == contest.ours and summary.rate_ratios:
-            lines += ["", *_verdict(contest, summary)]
-    return "\n".join(lines)
-
-
-def _verdict(contest: Contest, summary: Summary) -> Iterator[str]:
-    rates, costs = spread(summary.rate_ratios), spread(summary.cost_ratios)
-    ratio = f"{contest.ours} / {contest.reference}"
-    yield f"{ratio}, by round: throughput {rates}; CPU {costs}"
-    if contest.target is not None and not summary.workload.anew:
-        met = "yes" if median(summary.rate_ratios) >= contest.target else "NO"
-        yield f"{ratio}: throughput >= {contest.target:g}: {met}"
+    return "\n".join([scope, "", table(columns, [_row(summary) for summary in summaries])])
 
 
 def _row(summary: Summary) -> list[str]:

@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
+from typing import Literal
 
 from bench._load import Measurement, Workload
+
+Figure = Literal["throughput", "CPU"]
+"""Round trips per second, or CPU time of the server for each."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,7 @@ class Sample:
     def record(self) -> dict[str, object]:
         """Return everything as one flat object."""
         return {
-            "size": self.workload.size,
-            "anew": self.workload.anew,
+            **self.workload.record(),
             "round": self.round,
             "peer": self.peer,
             **asdict(self.measured),
@@ -80,6 +83,10 @@ class Summary:
 
     cost_ratios: list[float]
 
+    def record(self) -> dict[str, object]:
+        """Return everything as one object."""
+        return {**vars(self), "workload": self.workload.record()}
+
 
 def summarise(samples: Sequence[Sample], workload: Workload, peer: str, reference: str) -> Summary:
     """Summarise one peer at one kind of work.
@@ -87,15 +94,7 @@ def summarise(samples: Sequence[Sample], workload: Workload, peer: str, referenc
     :param samples: the whole run.
     :param reference: the peer to take ratios to.
     """
-    rounds = {
-        name: sorted(
-            (sample for sample in samples if (sample.workload, sample.peer) == (workload, name)),
-            key=lambda sample: sample.round,
-        )
-        for name in (peer, reference)
-    }
-    ours = rounds[peer]
-    pairs = list(zip(ours, rounds[reference], strict=True)) if rounds[reference] else []
+    ours = _rounds(samples, workload, peer)
     return Summary(
         workload=workload,
         peer=peer,
@@ -104,6 +103,27 @@ def summarise(samples: Sequence[Sample], workload: Workload, peer: str, referenc
         latency_p99_us=median(sample.measured.latency_p99_us for sample in ours),
         server_cpu_share=median(sample.server_share for sample in ours),
         load_cpu_share=median(sample.load_share for sample in ours),
-        rate_ratios=[one.rate / other.rate for one, other in pairs],
-        cost_ratios=[one.cost / other.cost for one, other in pairs],
+        rate_ratios=ratios(samples, workload, peer, reference, "throughput"),
+        cost_ratios=ratios(samples, workload, peer, reference, "CPU"),
     )
+
+
+def ratios(
+    samples: Sequence[Sample], workload: Workload, peer: str, reference: str, figure: Figure
+) -> list[float]:
+    """Return what a peer reaches of another, round by round.
+
+    :returns: empty when one of them did not take part.
+    """
+    ours, theirs = (_rounds(samples, workload, name) for name in (peer, reference))
+    if not ours or not theirs:
+        return []
+    pairs = zip(ours, theirs, strict=True)
+    if figure == "CPU":
+        return [one.cost / other.cost for one, other in pairs]
+    return [one.rate / other.rate for one, other in pairs]
+
+
+def _rounds(samples: Sequence[Sample], workload: Workload, peer: str) -> list[Sample]:
+    mine = [sample for sample in samples if (sample.workload, sample.peer) == (workload, peer)]
+    return sorted(mine, key=lambda sample: sample.round)

@@ -6,11 +6,11 @@ Every connection has one message in flight; see :mod:`bench._rounds`.
 import argparse
 
 from bench._peers import PEERS, REFERENCE
-from bench._rounds import Contest, add_peer_options, compare, messages
+from bench._rounds import Contest, Heat, add_peer_options, compare, messages
 
 SUMMARY = "TCP echo on 127.0.0.1: throughput and CPU time of netsuite and its peers"
 
-CONTEST = Contest("echo", ours="netsuite", reference=REFERENCE)
+CONTEST = Contest("echo", REFERENCE, pairs=(("netsuite", "twisted"), ("twisted-uv", "twisted")))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -23,4 +23,4 @@ def run(options: argparse.Namespace) -> None:
 
     :raises BenchError: if a peer is missing, or a server or the load fails.
     """
-    compare(options, CONTEST, PEERS, messages(options))
+    compare(options, CONTEST, Heat(PEERS, messages(options)))

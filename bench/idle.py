@@ -8,7 +8,6 @@ same for all of them.
 
 import argparse
 import json
-import resource
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -29,7 +28,7 @@ from bench._peers import (
     commands_of,
     every_limit,
 )
-from bench._procs import BenchError, Server, pinned, serving, two_cores
+from bench._procs import Server, allow_descriptors, pinned, serving, two_cores
 from bench._table import median_ratio, table
 
 SUMMARY = "memory for each of 10,000 idle connections: netsuite, stock Twisted, asyncio, nginx"
@@ -78,8 +77,11 @@ def _peers(scratch: Path, connections: int) -> dict[str, IdlePeer]:
     return {
         "netsuite": IdlePeer(PEERS["netsuite"]),
         "netsuite+limits": IdlePeer(Netsuite(every_limit(scratch))),
+        "netsuite-epoll": IdlePeer(PEERS["netsuite-epoll"]),
+        "twisted-uv": IdlePeer(PEERS["twisted-uv"]),
         "twisted": IdlePeer(PEERS["twisted"]),
         "asyncio": IdlePeer(PEERS["asyncio"]),
+        "uvloop": IdlePeer(PEERS["uvloop"]),
         "asyncio-streams": IdlePeer(PythonPeer("echo_asyncio_streams")),
         "nginx": IdlePeer(
             # It closes idle connections when less than a sixteenth is left.
@@ -90,7 +92,10 @@ def _peers(scratch: Path, connections: int) -> dict[str, IdlePeer]:
     }
 
 
-NAMES = ("netsuite", "netsuite+limits", "twisted", "asyncio", "asyncio-streams", "nginx")
+NAMES = (
+    *("netsuite", "netsuite+limits", "netsuite-epoll", "twisted-uv", "twisted"),
+    *("asyncio", "uvloop", "asyncio-streams", "nginx"),
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -108,48 +113,87 @@ def run(options: argparse.Namespace) -> None:
 
     :raises BenchError: if a peer is missing, or does not do what it should.
     """
-    _raise_descriptor_limit(options.connections + SPARE_DESCRIPTORS)
-    about = machine(two_cores())
-    readings = []
-    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        everyone = _peers(Path(scratch), options.connections)
-        peers = {name: everyone[name] for name in options.peers}
-        commands_of({name: each.peer for name, each in peers.items()})
-        versions = {name: each.peer.version() for name, each in peers.items()}
-        for turn in range(1, options.rounds + 1):
-            for name, peer in peers.items():
-                print(f"round {turn} of {options.rounds}: {name}", file=sys.stderr, flush=True)
-                readings.append(_measure(name, peer, turn, options.connections))
-    print(MACHINE.format(**about))
-    print("; ".join(dict.fromkeys(versions.values())))
-    print(
-        f"\n{options.connections} idle connections, medians of {options.rounds} rounds, "
-        "memory of the process for each\n"
-    )
-    print(table(COLUMNS, [_row(readings, name) for name in options.peers]))
+    results = measure(options.peers, options.rounds, options.connections)
+    print(MACHINE.format(**results.machine))
+    print("; ".join(dict.fromkeys(results.versions.values())))
+    print(f"\n{results.report()}")
     if options.json is not None:
         record = {
             "benchmark": "idle",
-            "machine": about,
-            "versions": versions,
+            "machine": results.machine,
+            "versions": results.versions,
             "options": {
                 name: getattr(options, name) for name in ("rounds", "connections", "peers")
             },
-            "readings": [asdict(reading) for reading in readings],
+            "readings": results.record(),
         }
         options.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
-def _raise_descriptor_limit(count: int) -> None:
-    """Allow so many open files here and in the servers, which inherit it.
+@dataclass(frozen=True)
+class Results:
+    """What was measured, and on what."""
 
-    :raises BenchError: if the system does not.
+    machine: dict[str, str]
+    versions: dict[str, str]
+    rounds: int
+    connections: int
+    readings: list[Reading]
+
+    def report(self) -> str:
+        """Lay out a table."""
+        scope = (
+            f"{self.connections} idle connections, medians of {self.rounds} rounds, "
+            "memory of the process for each"
+        )
+        names = dict.fromkeys(each.peer for each in self.readings)
+        return "\n".join([scope, "", table(COLUMNS, [self._row(name) for name in names])])
+
+    def record(self) -> list[dict[str, object]]:
+        """Return every number, for a file."""
+        return [asdict(reading) for reading in self.readings]
+
+    def ratios(self, ours: str, reference: str) -> tuple[list[float], list[float]]:
+        """Return what a peer takes of another's memory, round by round.
+
+        :returns: silent, and after a message; empty when one of them did not take part.
+        """
+        pairs = list(zip(self._of(ours), self._of(reference), strict=False))
+        silent = [one.silent / other.silent for one, other in pairs]
+        return silent, [one.after / other.after for one, other in pairs]
+
+    def _of(self, name: str) -> list[Reading]:
+        return [each for each in self.readings if each.peer == name]
+
+    def _row(self, name: str) -> list[str]:
+        ours = self._of(name)
+        silent, after = self.ratios(name, REFERENCE)
+        return [
+            name,
+            f"{median(each.silent for each in ours):.0f}",
+            f"{median(each.after for each in ours):.0f}",
+            median_ratio(silent),
+            median_ratio(after),
+        ]
+
+
+def measure(names: Sequence[str], rounds: int, connections: int) -> Results:
+    """Measure some peers, one after the other, in every round.
+
+    :raises BenchError: if a peer is missing, or does not do what it should.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < count:
-        raise BenchError(f"{count} open files are needed, {hard} are allowed (ulimit -Hn)")
-    if soft != resource.RLIM_INFINITY and soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allow_descriptors(connections + SPARE_DESCRIPTORS)
+    readings = []
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        everyone = _peers(Path(scratch), connections)
+        peers = {name: everyone[name] for name in names}
+        commands_of({name: each.peer for name, each in peers.items()})
+        versions = {name: each.peer.version() for name, each in peers.items()}
+        for turn in range(1, rounds + 1):
+            for name, peer in peers.items():
+                print(f"memory, round {turn} of {rounds}: {name}", file=sys.stderr, flush=True)
+                readings.append(_measure(name, peer, turn, connections))
+    return Results(machine(two_cores()), versions, rounds, connections, readings)
 
 
 def _measure(name: str, peer: IdlePeer, turn: int, connections: int) -> Reading:
@@ -179,16 +223,3 @@ def _warm(server: Server, message: Exchange) -> Processes:
     with crowd(server, processes, BATCH) as clients:
         clients.exchange(message)
     return processes
-
-
-def _row(readings: Sequence[Reading], name: str) -> list[str]:
-    ours = [each for each in readings if each.peer == name]
-    theirs = [each for each in readings if each.peer == REFERENCE]
-    pairs = list(zip(ours, theirs, strict=True)) if theirs else []
-    return [
-        name,
-        f"{median(each.silent for each in ours):.0f}",
-        f"{median(each.after for each in ours):.0f}",
-        median_ratio([one.silent / other.silent for one, other in pairs]),
-        median_ratio([one.after / other.after for one, other in pairs]),
-    ]

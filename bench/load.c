@@ -1,6 +1,9 @@
 /* A closed-loop load for TCP echo servers on 127.0.0.1.
  *
  *     load PORT CONNECTIONS SIZE [anew]
+ *     load_tls PORT CONNECTIONS SIZE CERTIFICATE
+ *
+ * The second is this file compiled with -DTLS: the same under TLS, see load_tls.h.
  *
  * Opens the connections, then takes orders: each line of standard input is a number of seconds, for
  * which every connection has one message of SIZE bytes in flight: it sends the whole message, waits
@@ -20,15 +23,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "common.h"
 
 enum {
     BATCH = 256,         /* events taken from one epoll_wait */
@@ -46,6 +46,7 @@ struct connection {
     size_t to_receive;
     int ending;          /* whether we have sent the end of file */
     int64_t began;       /* nanoseconds */
+    void *tls;           /* of load_tls.h */
 };
 
 static int port, epoll;
@@ -56,27 +57,30 @@ static char *received;         /* size bytes, shared: what was compared is not n
 static int64_t *latencies;     /* nanoseconds, one for each round trip of this order */
 static size_t measured, room;  /* used and allocated items of latencies */
 
-static void die(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
-    exit(1);
+#ifdef TLS
+#include "load_tls.h"
+#else
+static void prepare(const char *certificate) {
+    (void)certificate;
 }
 
-static void *allocate(void *old, size_t bytes) {
-    void *block = realloc(old, bytes);
-    if (block == NULL)
-        die("out of memory");
-    return block;
+static void greet(struct connection *c) {
+    (void)c;
 }
 
-static int64_t nanoseconds(clockid_t clock) {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+static ssize_t transmit(struct connection *c, const char *data, size_t size) {
+    return send(c->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
+
+static ssize_t take(struct connection *c, char *data, size_t size) {
+    return recv(c->fd, data, size, MSG_DONTWAIT);
+}
+
+/* What comes after less than was asked for is a new edge. */
+static int is_drained(size_t taken, size_t wanted) {
+    return taken < wanted;
+}
+#endif
 
 /* Connections in turn come from different addresses; the port is chosen by connect(). */
 static int bind_to_next_source(int fd) {
@@ -106,6 +110,7 @@ static void open_connection(struct connection *c) {
         setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
         connect(c->fd, (struct sockaddr *)&server, sizeof server) < 0)
         die("connection %u: cannot connect to port %d: %s", c->index, port, strerror(errno));
+    greet(c);
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &interest) < 0)
         die("connection %u: epoll_ctl: %s", c->index, strerror(errno));
 }
@@ -114,8 +119,8 @@ static void open_connection(struct connection *c) {
 static void send_rest(struct connection *c) {
     while (c->to_send > 0) {
         const char *rest = pattern + c->position + (size - c->to_send);
-        ssize_t n = send(c->fd, rest, c->to_send, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n < 0) {
+        ssize_t n = transmit(c, rest, c->to_send);
+        if (n <= 0) {
             if (errno == EAGAIN)
                 return;
             die("connection %u broke while sending: %s", c->index, strerror(errno));
@@ -132,13 +137,27 @@ static void begin_message(struct connection *c, int64_t now) {
     send_rest(c);
 }
 
+/* No message is under way. Under TLS there may be something all the same: session tickets. */
+static void expect_nothing(struct connection *c) {
+    char beyond;
+    ssize_t n = take(c, &beyond, 1);
+    if (n > 0)
+        die("connection %u: the server sent more than it had received", c->index);
+    if (n == 0)
+        die("connection %u was closed by the server", c->index);
+    if (errno != EAGAIN)
+        die("connection %u broke: %s", c->index, strerror(errno));
+}
+
 /* Take and compare what has arrived.  Returns whether that completes the message. */
 static int receive_rest(struct connection *c) {
-    if (c->to_receive == 0)
-        die("connection %u: the server sent more than it had received", c->index);
+    if (c->to_receive == 0) {
+        expect_nothing(c);
+        return 0;
+    }
     while (c->to_receive > 0) {
         size_t wanted = c->to_receive, done = size - wanted;
-        ssize_t n = recv(c->fd, received, wanted, MSG_DONTWAIT);
+        ssize_t n = take(c, received, wanted);
         if (n == 0)
             die("connection %u was closed by the server", c->index);
         if (n < 0) {
@@ -151,8 +170,8 @@ static int receive_rest(struct connection *c) {
         if (memcmp(received, pattern + c->position + done, (size_t)n) != 0)
             die("connection %u: wrong bytes at or after byte %zu of a message", c->index, done);
         c->to_receive -= (size_t)n;
-        if ((size_t)n < wanted)
-            return 0; /* drained: what comes next is a new edge */
+        if (is_drained((size_t)n, wanted))
+            return 0;
     }
     return 1;
 }
@@ -239,9 +258,16 @@ static void run(struct connection *connections, unsigned count, int64_t duration
 int main(int argc, char **argv) {
     char line[LINE];
 
+#ifdef TLS
+    if (argc != 5)
+        die("usage: load_tls PORT CONNECTIONS SIZE CERTIFICATE");
+    prepare(argv[4]);
+#else
     anew = argc == 5 && strcmp(argv[4], "anew") == 0;
     if (argc != 4 + anew)
         die("usage: load PORT CONNECTIONS SIZE [anew]");
+    prepare(NULL);
+#endif
     int count = atoi(argv[2]);
     port = atoi(argv[1]);
     size = strtoull(argv[3], NULL, 10);

@@ -1,0 +1,101 @@
+"""What is demanded of the figures, and whether they reach it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench._load import Kind, Workload
+from bench._samples import Figure, Sample, ratios
+from bench._table import size_name, table
+
+COLUMNS = ("target", "reached", "demanded", "")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A ratio, and what it should be.
+
+    :ivar what: was compared with what.
+    :ivar reached: by round; empty if it was not measured.
+    :ivar bound: the least that it may be.
+    :ivar is_most: whether that is the most, instead.
+    """
+
+    what: str
+    reached: list[float]
+    bound: float
+    is_most: bool = False
+
+    def row(self) -> list[str]:
+        """Return the cells of a table's row."""
+        demanded = f"{'<=' if self.is_most else '>='} {self.bound:g}"
+        if not self.reached:
+            return [self.what, "-", demanded, "not measured"]
+        value = median(self.reached)
+        met = value <= self.bound if self.is_most else value >= self.bound
+        return [self.what, f"{value:.3f}", demanded, "met" if met else "NOT met"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a peer is to reach of another.
+
+    :ivar ours: the peer.
+    :ivar reference: the other.
+    :ivar least: that our throughput may be of the other's; None for any.
+    :ivar most: that our CPU time may be of the other's; None for any.
+    :ivar kind: of the work that this is about.
+    :ivar sizes: of its messages, in bytes; empty for any.
+    """
+
+    ours: str
+    reference: str
+    least: float | None = None
+    most: float | None = None
+    kind: Kind = "messages"
+    sizes: tuple[int, ...] = ()
+
+    def verdicts(self, samples: Sequence[Sample], workloads: Sequence[Workload]) -> list[Verdict]:
+        """Compare what was demanded with what was measured.
+
+        :param workloads: all that the servers have done.
+        """
+        found = []
+        for title, workload in self._titles(workloads):
+            for bound, figure in self._bounds():
+                reached: list[float] = []
+                if workload is not None:
+                    reached = ratios(samples, workload, self.ours, self.reference, figure)
+                what = f"{title}, {figure}, {self.ours} / {self.reference}"
+                found.append(Verdict(what, reached, bound, is_most=figure == "CPU"))
+        return found
+
+    def _titles(self, workloads: Sequence[Workload]) -> list[tuple[str, Workload | None]]:
+        """Name the work that this is about; what was not done has no workload."""
+        done = {workload.size: workload for workload in workloads if workload.kind == self.kind}
+        sizes = self.sizes or tuple(done) or (None,)
+        return [
+            (short_title(self.kind, size), None if size is None else done.get(size))
+            for size in sizes
+        ]
+
+    def _bounds(self) -> list[tuple[float, Figure]]:
+        bounds: list[tuple[float, Figure]] = []
+        if self.least is not None:
+            bounds.append((self.least, "throughput"))
+        if self.most is not None:
+            bounds.append((self.most, "CPU"))
+        return bounds
+
+
+def short_title(kind: Kind, size: int | None) -> str:
+    """Name a kind of work in a few words."""
+    if kind == "connections":
+        return "new connections"
+    words = "messages under TLS" if kind == "TLS" else "messages"
+    return words if size is None else f"{size_name(size)} {words}"
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> str:
+    """Lay out one line for each target."""
+    return table(COLUMNS, [verdict.row() for verdict in verdicts])
