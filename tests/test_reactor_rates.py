@@ -270,7 +270,8 @@ async def test_a_producer_under_a_rate(world: World, *, push: bool) -> None:
     protocol = Recorder()
     peer = await metered(world, protocol)
     protocol.wire.shape([], [stream_bucket(1e6)], clock)
-    sender = Sender(protocol.wire, 3_000_000, 10_000, push=push)
+    total = 30_000_000
+    sender = Sender(protocol.wire, total, 10_000, push=push)
     protocol.wire.registerProducer(sender, push)
     if push:
         sender.resumeProducing()
@@ -278,11 +279,15 @@ async def test_a_producer_under_a_rate(world: World, *, push: bool) -> None:
         if not peer.take():
             await world.pause()
             clock.advance(0.01)
-        written = 3_000_000 - sender.left
+        written = total - sender.left
         assert written - protocol.wire.bytes_sent <= 64 * 1024 + 10_000
         assert protocol.wire.bytes_sent <= most(1e6, clock.seconds())
     protocol.wire.shape([], [], clock)
-    await peer.read(3_000_000)
+    # Now it is the peer that does not read.
+    await world.until(lambda: not protocol.wire.throttled and protocol.wire.unsent)
+    await world.turns()
+    assert sender.left > 0
+    await peer.read(total)
     assert sender.asked_too_much == 0
     assert sender.most <= 64 * 1024 + 10_000
 

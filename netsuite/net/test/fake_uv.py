@@ -101,13 +101,14 @@ class FakeUV:
         self._maybe_pause()
 
     def write(self, data: bytes | memoryview) -> None:
-        """At once if there is nothing before it and it is above the mark, else a little later."""
+        """At once if nothing is before it, else a little later."""
         first = not self.buffer
         self.buffer += data
-        if not self._paused and first and len(self.buffer) > self._high:
+        if first and not self._paused:
             self._flush()
-            self._maybe_pause()
-        elif not self._due:
+            return
+        self._maybe_pause()
+        if not self._due:
             self._due = True
             self._reactor.loop.call_soon(self._flush)
 
