@@ -66,12 +66,19 @@ class Processes:
         """
         deadline = time.monotonic() + PATIENCE
         before = -1
-        while (now := sum(map(_private_dirty, self._directories))) != before:
+        while (now := self._rollup("Private_Dirty")) != before:
             if time.monotonic() > deadline:
                 raise BenchError(f"{self._name}: its memory changes though nothing happens")
             before = now
             time.sleep(STEADY_SECONDS)
         return now
+
+    def resident(self) -> int:
+        """Bytes that they have in memory, what they share included: their RSS."""
+        return self._rollup("Rss")
+
+    def _rollup(self, name: str) -> int:
+        return sum(_mapped(directory, name) for directory in self._directories)
 
 
 def _session(pid: int) -> int | None:
@@ -86,11 +93,11 @@ def _count_entries(descriptors: Path) -> int:
     return descriptors.stat().st_size or sum(1 for _ in descriptors.iterdir())
 
 
-def _private_dirty(process: Path) -> int:
+def _mapped(process: Path, name: str) -> int:
     for line in (process / "smaps_rollup").read_text().splitlines():
-        if line.startswith("Private_Dirty:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
-    raise BenchError(f"{process}/smaps_rollup does not say Private_Dirty")
+    raise BenchError(f"{process}/smaps_rollup does not say {name}")
 
 
 class Crowd:

@@ -67,12 +67,14 @@ class State:
     :ivar connections: that it has seen come and go.
     :ivar descriptors: that are open.
     :ivar memory: bytes that it has written to and shares with nobody.
+    :ivar resident: bytes that it has in memory (RSS), the pages of files among them.
     :ivar objects: of Python, by type.
     """
 
     connections: int
     descriptors: int
     memory: int
+    resident: int
     objects: dict[str, int]
 
     @property
@@ -129,7 +131,8 @@ class Orders:
         self._ask("sweep")
         self.wait_for(lambda count: not count.pending)
         objects = self._ask("objects")
-        return State(connections, self._processes.descriptors(), self._processes.memory(), objects)
+        has = self._processes
+        return State(connections, has.descriptors(), has.memory(), has.resident(), objects)
 
     def wait_for(self, condition: Callable[[Count], bool], seconds: float = PATIENCE) -> Count:
         """Ask until a condition holds, or for so long; returns the last answer."""

@@ -272,11 +272,13 @@ def _states(outcome: Outcome) -> str:
             str(state.connections),
             str(state.descriptors),
             f"{state.memory / 1024:.0f}",
+            f"{state.resident / 1024:.0f}",
             str(state.object_count),
         ]
         for state in outcome.states
     ]
-    return table(("after connections", "descriptors", "memory, KiB", "objects"), rows)
+    columns = ("after connections", "descriptors", "memory, KiB", "RSS, KiB", "objects")
+    return table(columns, rows)
 
 
 def _findings(outcome: Outcome) -> str:
