@@ -54,6 +54,11 @@ class RateBucket:
         self._tokens -= count
         return max(0.0, -self._tokens / self.rate)
 
+    @property
+    def in_debt(self) -> bool:
+        """Whether more tokens were taken than were there, when that was last looked at."""
+        return self._tokens < 0
+
     def give_back(self, count: int) -> None:
         """Return tokens that were taken and not used; below 0, those that were not paid yet."""
         self._tokens = min(self._burst, self._tokens + count)

@@ -10,8 +10,9 @@ with the marks of Twisted's transports: a streaming producer is paused above 64 
 resumed when all is written.
 """
 
+import os
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from socket import SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,6 @@ from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     ILoggingContext,
     IPushProducer,
-    IReactorTime,
     ISystemHandle,
     ITCPTransport,
     ITLSTransport,
@@ -33,10 +33,9 @@ from twisted.python import log
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netsuite.net._meter import Meter
-from netsuite.net._shaping import RateBucket
 from netsuite.net.reactor._below_tls import BelowTLS
-from netsuite.net.reactor._rates import Rates, rates_for
+from netsuite.net.reactor._rates import Rates
+from netsuite.net.reactor._rates_face import RatesFace
 from netsuite.net.reactor._socket import Early, Handle, Pieces, SocketFace, accepted, joined
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
     ITCPTransport,
     ITLSTransport,
 )
-class Connection(SocketFace, Meter):
+class Connection(SocketFace, RatesFace):
     """A connected transport.
 
     :param peer: the address of the peer's socket.
@@ -121,20 +120,29 @@ class Connection(SocketFace, Meter):
 
     # From the socket to uvloop.
 
-    def hand_over(self, connected: Any) -> None:
-        """Give a connected socket to uvloop, which has taken it in the loop's next turn.
+    def begin_with(self, connected: Any) -> None:
+        """Begin with a connected socket, which is detached.
 
-        :param connected: is detached.
+        uvloop takes it when there is something to do: until then a connection costs little
+        more than its protocol.
         """
+        self._early = Early(connected.detach())
+        self.reactor.park(self, self._early.descriptor)
+
+    def take(self) -> None:
+        """Have uvloop take the connection, in the loop's next turn."""
+        early = self._early
+        if early is None or not early.parked:
+            return
+        early.parked = False
         reactor = self.reactor
-        accepted.family = connected.family
-        accepted.number = connected.detach()
-        self._early = Early(accepted.number, accepted.family)
+        reactor.unpark(early.descriptor)
+        accepted.family = self.family
+        accepted.number = early.descriptor
         taking = reactor.loop.connect_accepted_socket(self._itself, accepted)  # type: ignore[arg-type]  # all of a socket that uvloop asks for
         taking.send(None)
         # Of the handles of the next turn this one comes right after connection_made.
         reactor.loop.call_soon(self._taken, taking)
-        reactor.connections.add(self)
 
     def _itself(self) -> Any:
         return self
@@ -153,11 +161,15 @@ class Connection(SocketFace, Meter):
             return
         if not self.reading:
             self._uv.pause_reading()
+        if self._gathers:
+            self.setTcpNoDelay(False)  # uvloop has just set it
         if self._rates is not None:
             self._go_by(self._rates)
         self._choose_way()
-        if early is not None and early.size:
-            self._write_out(early.joined())
+        if self.producer is not None or self._rates is not None:
+            self._set_marks()
+        if early is not None and early.written is not None and not self._aborting:
+            self._write_out(early.written.joined())
             self._after_write(early.size)
         if self.disconnecting or self._writeDisconnecting:
             self._when_written()
@@ -265,6 +277,7 @@ class Connection(SocketFace, Meter):
         self._written += len(data)
         if self._early is not None:
             self._early.add(data)
+            self.take()
         elif isinstance(self.protocol, TLSMemoryBIOProtocol):
             self._gather(data)
         else:
@@ -303,6 +316,9 @@ class Connection(SocketFace, Meter):
         buffered = self.buffered
         if max(size, buffered) > self.bufferSize:
             self._pause_producer()
+            if 0 < buffered <= BUFFER_SIZE and self._early is None and not self.disconnected:
+                # Of less than its mark uvloop would not say when it is written.
+                self._uv.set_write_buffer_limits(0, 0)
         if not buffered and (
             self.producer is not None or self.disconnecting or self._writeDisconnecting
         ):
@@ -354,7 +370,12 @@ class Connection(SocketFace, Meter):
 
     def _when_written(self) -> None:
         """Go on in :meth:`_all_written` when nothing is left to write."""
-        if self._early is not None:
+        early = self._early
+        if early is not None:
+            if early.parked and self.disconnecting:
+                self._soon()
+            else:
+                self.take()
             return
         self._choose_way()
         self._uv.set_write_buffer_limits(0, 0)
@@ -376,6 +397,7 @@ class Connection(SocketFace, Meter):
             producer = self.producer
             if producer is not None and (not self.streamingProducer or self.producerPaused):
                 self.producerPaused = False
+                self._set_marks()
                 producer.resumeProducing()
             elif self.disconnecting:
                 self.connectionLost(_DONE)
@@ -413,12 +435,14 @@ class Connection(SocketFace, Meter):
         self.producerPaused = False
         if self._early is None:
             self._choose_way()
-            high = 0 if self._out is None else BUFFER_SIZE
-            self._uv.set_write_buffer_limits(high, 0)
+            self._set_marks()
         if not streaming:
             producer.resumeProducing()
             if self._written:
                 self._soon()  # Twisted's transports would still be writing what came before
+
+    def _set_marks(self) -> None:
+        self._uv.set_write_buffer_limits(0 if self._out is None else BUFFER_SIZE, 0)
 
     def unregisterProducer(self) -> None:
         """Have no producer any more."""
@@ -439,61 +463,6 @@ class Connection(SocketFace, Meter):
         """A producer is gone: close."""
         self.unregisterProducer()
         self.loseConnection()
-
-    # Rates.
-
-    def shape(
-        self, reading: Sequence[RateBucket], writing: Sequence[RateBucket], clock: IReactorTime
-    ) -> None:
-        """Keep to rates from now on; see :class:`~netsuite.net._meter.Meter`."""
-        if self._aborting or self.disconnected:
-            return
-        unwritten = b"" if self._rates is None else self._rates.end()
-        rates = self._rates = rates_for(self, reading, writing, clock)
-        if self._early is not None:
-            return
-        self._go_by(self if rates is None else rates)
-        self._choose_way()
-        if unwritten:
-            self._write_out(unwritten)
-            self._after_write(0)
-        if self.reading:
-            self.startReading()
-
-    def _go_by(self, protocol: "Connection | Rates") -> None:
-        """Have uvloop call this."""
-        self._uv.set_protocol(protocol)
-        if isinstance(protocol, Rates) and protocol.writing is not None:
-            self._uv.set_write_buffer_limits(0, 0)
-
-    @property
-    def throttled(self) -> bool:
-        """Whether a direction waits for a rate rather than for the peer."""
-        return self._rates is not None and self._rates.waiting
-
-    @property
-    def unsent(self) -> bool:
-        """Whether bytes wait here for the peer to read, rather than for a rate."""
-        rates = self._rates
-        if rates is not None and rates.writing is not None and rates.writing.waiting:
-            return False
-        return self.buffered > 0
-
-    def hold_reading(self) -> None:
-        """Read no more until the rate allows it."""
-        if not self.disconnected:
-            self._uv.pause_reading()
-
-    @property
-    def blocked(self) -> bool:
-        """Whether uvloop waits for the peer to read, or for nobody any more."""
-        return self.disconnected or self._uv.get_write_buffer_size() > 0
-
-    def write_paid(self, data: bytes | memoryview) -> None:
-        """Write what the rate allows."""
-        self._uv.write(data)
-        if not self.buffered:
-            self._after_write(0)
 
     # Closing.
 
@@ -574,13 +543,15 @@ class Connection(SocketFace, Meter):
 
     def forsake(self) -> None:
         """Close the socket, and tell nobody."""
+        self._written -= self.buffered  # it will not be sent
         self.disconnected, self.connected = True, False
         self.reading = False
         self._out = None
         if self._rates is not None:
             self._rates.end()
         self.reactor.connections.discard(self)
-        if self._early is None:
+        early = self._early
+        if early is None or early.parked:
             self._end()
 
     def _end(self) -> None:
@@ -588,8 +559,12 @@ class Connection(SocketFace, Meter):
         if self._aborting:
             self._ask_socket("setsockopt", SOL_SOCKET, SO_LINGER, _RESET_ON_CLOSE)
         if self._socket is not None:
-            self._socket.detach()  # libuv closes it
-        self._uv.abort()
+            self._socket.detach()  # its descriptor is closed here
+        if self._early is None:
+            self._uv.abort()
+        else:
+            self.reactor.unpark(self._early.descriptor)
+            os.close(self._early.descriptor)
 
     # Names.
 

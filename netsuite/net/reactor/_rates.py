@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
 
-from netsuite.net._shaping import LEAST_TURN, MOST_TURN, Direction, RateBucket
+from netsuite.net._shaping import LEAST_TURN, MOST_TURN, Direction, RateBucket, turn_size
 
 if TYPE_CHECKING:
     from netsuite.net.reactor._connection import Connection
@@ -38,6 +38,8 @@ class Rates:
         self.connection = connection
         self.reading = Direction(reading, clock, self._read_on) if reading else None
         self.writing = Direction(writing, clock, self.write_on) if writing else None
+        if self.reading is not None and any(bucket.in_debt for bucket in reading):
+            self.reading.refill()  # others have read ahead: this one waits for its turn
         self._queue: deque[bytes | memoryview] = deque()
         #: Bytes that wait for the rate, or behind those.
         self.queued = 0
@@ -141,7 +143,5 @@ def rates_for(
     """What keeps a connection to these rates; None where there are none."""
     if not reading and not writing:
         return None
-    rates = Rates(connection, reading, writing, clock)
-    if rates.reading is not None and rates.reading.turn < MOST_TURN:
-        rates = SlowRates(connection, reading, writing, clock)
-    return rates
+    slow = any(turn_size(bucket.rate) < MOST_TURN for bucket in reading)
+    return (SlowRates if slow else Rates)(connection, reading, writing, clock)

@@ -55,24 +55,39 @@ class UVReactor(EPollReactor):
         #: The connection whose protocol is being called, for the log.
         self.speaker: Connection | None = None
         self.connections: set[Connection] = set()
+        self._parked: dict[int, Connection] = {}
+        self._parking = select.epoll()
         self._wake_at = math.inf
         self._wake: asyncio.Handle | None = None
         super().__init__()
         if loop is None:
             self.loop.set_exception_handler(self._loop_error)
         self.loop.add_reader(self._poller.fileno(), self._descriptors_ready)
+        self.loop.add_reader(self._parking.fileno(), self._parked_ready)
 
     def dispose(self) -> None:
         """Give back the loop and the descriptors of a reactor that will not run again."""
         if self.loop.is_closed():
             return
         self.loop.remove_reader(self._poller.fileno())
+        self.loop.remove_reader(self._parking.fileno())
         self.loop.close()
+        self._parking.close()
         for each in self._internalReaders:
             each.connectionLost(Failure(main.CONNECTION_DONE))
         self._poller.close()
 
     # Running.
+
+    def startRunning(self, installSignalHandlers: bool = True) -> None:
+        """Begin to run; see :meth:`run`.
+
+        :raises RuntimeError: within a running asyncio loop, where another cannot run.
+        """
+        fresh = not self._started and not self._startedBefore
+        if fresh and asyncio._get_running_loop() is not None:
+            raise RuntimeError("run() within a running asyncio loop: expected none to run")
+        super().startRunning(installSignalHandlers)
 
     def mainLoop(self) -> None:
         """Run until the reactor is stopped."""
@@ -246,6 +261,22 @@ class UVReactor(EPollReactor):
         if addressFamily not in (socket.AF_INET, socket.AF_INET6):
             return super().adoptStreamConnection(fileDescriptor, addressFamily, factory)
         return Server.adopt(fileDescriptor, addressFamily, factory, self)
+
+    def park(self, connection: Connection, descriptor: int) -> None:
+        """Watch for the first that happens on a new connection, before uvloop does."""
+        self.connections.add(connection)
+        self._parked[descriptor] = connection
+        self._parking.register(descriptor, select.EPOLLIN | select.EPOLLONESHOT)
+
+    def unpark(self, descriptor: int) -> None:
+        """Watch it no more; it is left to the kernel to take it out when it is closed."""
+        self._parked.pop(descriptor, None)
+
+    def _parked_ready(self) -> None:
+        for descriptor, _ in self._parking.poll(0):
+            connection = self._parked.get(descriptor)
+            if connection is not None:
+                connection.take()
 
     # Everything that is watched.
 

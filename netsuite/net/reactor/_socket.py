@@ -58,18 +58,34 @@ class Pieces:
         return b"".join(self.pieces)
 
 
-class Early(Pieces):
-    """A connection that uvloop has not taken yet: its socket, and what is written meanwhile."""
+class Early:
+    """A connection that uvloop has not taken yet.
 
-    __slots__ = ("descriptor", "family")
+    :ivar parked: whether nothing has happened on it that uvloop is needed for.
+    :ivar written: what is written meanwhile.
+    """
 
-    def __init__(self, descriptor: int, family: int) -> None:
-        super().__init__()
+    __slots__ = ("descriptor", "parked", "written")
+
+    def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self.family = family
+        self.parked = True
+        self.written: Pieces | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait to be written."""
+        return 0 if self.written is None else self.written.size
+
+    def add(self, data: bytes) -> None:
+        """Keep something to be written."""
+        if self.written is None:
+            self.written = Pieces()
+        self.written.add(data)
 
 
 def joined(iovec: Iterable[bytes]) -> bytes:
+    """The pieces of ``writeSequence``, as Twisted's transports take them."""
     try:
         return b"".join(iovec)
     except TypeError:
@@ -104,6 +120,8 @@ class SocketFace:
     _early: "Early | None"
     _socket: "Handle | None"
     _uv: Any
+    #: Whether the kernel gathers small writes, against uvloop's default.
+    _gathers = False
 
     def forsake(self) -> None:
         """Close the socket, and tell nobody."""
@@ -113,11 +131,16 @@ class SocketFace:
         """Call a method of the socket's."""
         if self._early is None:
             return getattr(self._uv.get_extra_info("socket"), method)(*arguments)
-        around = _around(self._early.descriptor, self._early.family)
+        around = _around(self._early.descriptor, self.family)
         try:
             return getattr(around, method)(*arguments)
         finally:
             around.detach()
+
+    @property
+    def family(self) -> int:
+        """Of the socket's addresses."""
+        return socket.AF_INET if len(self.peer) == 2 else socket.AF_INET6
 
     def fileno(self) -> int:
         """The descriptor; -1 when it is gone."""
@@ -133,10 +156,7 @@ class SocketFace:
         if self.disconnected:
             raise AttributeError("the connection is gone, and its socket")
         if self._socket is None:
-            family = (
-                socket.AF_INET if len(self._ask_socket("getsockname")) == 2 else socket.AF_INET6
-            )
-            self._socket = Handle(self, self.fileno(), family)
+            self._socket = Handle(self, self.fileno(), self.family)
         return self._socket
 
     def getTcpNoDelay(self) -> bool:
@@ -145,6 +165,8 @@ class SocketFace:
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         """Send small writes at once, or gather them."""
+        if self._early is not None:
+            self._gathers = not enabled
         self._ask_socket("setsockopt", socket.IPPROTO_TCP, socket.TCP_NODELAY, int(enabled))
 
     def getTcpKeepAlive(self) -> bool:

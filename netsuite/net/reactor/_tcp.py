@@ -38,7 +38,7 @@ class Server(Connection):
         super().__init__(protocol, client, reactor)
         self.server = server
         self.sessionno = sessionno
-        self.hand_over(sock)
+        self.begin_with(sock)
 
     @classmethod
     def adopt(cls, descriptor: int, family: int, factory: Any, reactor: "UVReactor") -> Self | None:
@@ -94,11 +94,15 @@ class Client(Connection):
     def begin(self, protocol: Any, connected: socket.socket) -> None:
         """Have a protocol, or do without one and close."""
         self.protocol = Protocol() if protocol is None else protocol
-        self.hand_over(connected)
+        self.begin_with(connected)
+        self.take()
         if protocol is None:
             self.loseConnection()
-        else:
+            return
+        try:
             protocol.makeConnection(self)
+        except BaseException:  # noqa: BLE001 - it is the program's, and logged
+            self._failed()
 
     def connectionLost(self, reason: Failure) -> None:
         """The connection is over."""

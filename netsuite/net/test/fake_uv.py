@@ -43,14 +43,14 @@ class UVClock(SocketReactor):
         self.connections: set[Any] = set()
         self.transports: dict[FakeUV, Connection] = {}
 
-    @property  # type: ignore[override]  # asked for here
+    @property
     def readers(self) -> set[Any]:
         return {each for uv, each in self.transports.items() if uv.reading}
 
     @readers.setter
     def readers(self, readers: set[Any]) -> None: ...
 
-    @property  # type: ignore[override]  # asked for here
+    @property
     def writers(self) -> set[Any]:
         return {each for uv, each in self.transports.items() if uv.buffer}
 
@@ -174,6 +174,8 @@ class FakeUV:
 
 class Fake(Server):
     """A connection whose end is its ``fake``."""
+
+    fake: FakeSocket
 
     @property
     def socket(self) -> Any:
