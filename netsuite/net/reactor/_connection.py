@@ -120,14 +120,14 @@ class Connection(SocketFace, RatesFace):
 
     # From the socket to uvloop.
 
-    def begin_with(self, connected: Any) -> None:
-        """Begin with a connected socket, which is detached.
+    def begin_with(self, descriptor: int) -> None:
+        """Begin with a connected socket's descriptor, which is ours from now on.
 
         uvloop takes it when there is something to do: until then a connection costs little
         more than its protocol.
         """
-        self._early = Early(connected.detach())
-        self.reactor.park(self, self._early.descriptor)
+        self._early = Early(descriptor)
+        self.reactor.park(self, descriptor)
 
     def take(self) -> None:
         """Have uvloop take the connection, in the loop's next turn."""

@@ -1,11 +1,13 @@
 """Listening, accepting and connecting, up to where uvloop takes a connection."""
 
+import os
 import socket
 from typing import TYPE_CHECKING, Any, Self
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import ILoggingContext
 from twisted.internet.protocol import Protocol
+from twisted.python import log
 from twisted.python.failure import Failure
 
 from netsuite.net.reactor._connection import Connection
@@ -28,7 +30,7 @@ class Server(Connection):
 
     def __init__(
         self,
-        sock: socket.socket,
+        descriptor: int,
         protocol: Any,
         client: tuple[Any, ...],
         server: Any,
@@ -38,7 +40,7 @@ class Server(Connection):
         super().__init__(protocol, client, reactor)
         self.server = server
         self.sessionno = sessionno
-        self.begin_with(sock)
+        self.begin_with(descriptor)
 
     @classmethod
     def adopt(cls, descriptor: int, family: int, factory: Any, reactor: "UVReactor") -> Self | None:
@@ -54,7 +56,7 @@ class Server(Connection):
         if protocol is None:
             own.close()
             return None
-        self = cls(own, protocol, peer, None, peer[1], reactor)
+        self = cls(own.detach(), protocol, peer, None, peer[1], reactor)
         protocol.makeConnection(self)
         return self
 
@@ -94,7 +96,7 @@ class Client(Connection):
     def begin(self, protocol: Any, connected: socket.socket) -> None:
         """Have a protocol, or do without one and close."""
         self.protocol = Protocol() if protocol is None else protocol
-        self.begin_with(connected)
+        self.begin_with(connected.detach())
         self.take()
         if protocol is None:
             self.loseConnection()
@@ -146,3 +148,45 @@ class Port(tcp.Port):
     """
 
     transport = Server  # type: ignore[assignment]  # another way to be a transport
+
+    def doRead(self) -> None:
+        """Accept who is there, up to a number.
+
+        Errors are left to Twisted's own way, which meets them again.
+        """
+        accept = self.socket._accept  # type: ignore[union-attr]  # without an object for each
+        accepted = 0
+        try:
+            while accepted < self.numberAccepts:
+                try:
+                    descriptor, name = accept()
+                except BlockingIOError:
+                    break
+                except OSError:
+                    super().doRead()
+                    return
+                accepted += 1
+                self._accepted(descriptor, name)
+        except BaseException:  # noqa: BLE001 - it is the factory's or the protocol's, and logged
+            log.err()
+        # As many as there were just now, and some more where there may be more.
+        full = accepted == self.numberAccepts
+        self.numberAccepts = accepted + 20 if full else max(1, accepted)
+
+    def _accepted(self, descriptor: int, name: tuple[Any, ...]) -> None:
+        taken = False
+        try:
+            if len(name) == 4:
+                name = tcp._getrealname(name)
+            factory: Any = self.factory
+            protocol = factory.buildProtocol(self._buildAddr(name))
+            if protocol is None:
+                return
+            number, self.sessionno = self.sessionno, self.sessionno + 1
+            reactor: Any = self.reactor
+            transport = Server(descriptor, protocol, name, self, number, reactor)
+            taken = True
+        finally:
+            if not taken:
+                os.close(descriptor)
+        protocol.makeConnection(transport)
