@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 #: A streaming producer is paused when more waits to be written, in bytes: what Twisted has.
 BUFFER_SIZE = 64 * 1024
 
+#: TLS writes no more at once, in bytes: more is likely to follow.
+_TLS_PIECE = 32 * 1024
+
 _DONE = Failure(main.CONNECTION_DONE)
 _LOST = Failure(main.CONNECTION_LOST)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -274,11 +277,15 @@ class Connection(SocketFace, RatesFace):
             raise TypeError("Data must be bytes")
         if not self.connected or self._writeDisconnected or self._aborting or not data:
             return
+        if self._says_goodbye:
+            return
         self._written += len(data)
         if self._early is not None:
             self._early.add(data)
             self.take()
-        elif isinstance(self.protocol, TLSMemoryBIOProtocol):
+        elif self._gathered is not None or (
+            len(data) >= _TLS_PIECE and isinstance(self.protocol, TLSMemoryBIOProtocol)
+        ):
             self._gather(data)
         else:
             self._write_out(data)
@@ -290,12 +297,17 @@ class Connection(SocketFace, RatesFace):
         else:
             self._uv.write(data)
 
-    def _gather(self, data: bytes) -> None:
-        """Write a little later, and at once what TLS writes record by record.
+    @property
+    def _says_goodbye(self) -> bool:
+        """Whether this is the last of TLS that aborts a connection.
 
-        TLS that aborts a connection says goodbye first, which a peer must not take for an
-        orderly end (RFC 8446 section 6.1): here there is still time to drop it.
+        The peer must not take it for an orderly end (RFC 8446 section 6.1). Twisted's
+        transports have not written it yet when they are aborted, and drop it.
         """
+        return isinstance(self.protocol, TLSMemoryBIOProtocol) and self.protocol._aborted
+
+    def _gather(self, data: bytes) -> None:
+        """Write in the loop's next turn, as one, what TLS writes piece by piece."""
         if self._gathered is None:
             self._gathered = Pieces()
             self.reactor.loop.call_soon(self._write_gathered)
