@@ -22,7 +22,7 @@ from netsuite.net.endpoints import listening_ports, server_endpoint
 from netsuite.service._stats import ListenerStats, ServiceStats
 from netsuite.service.admin import build_admin_site
 from netsuite.service.test.admin_source import FakeSource
-from tests.running import ROOT, environment, wait_for
+from tests.running import ROOT, environment, install_reactor, wait_for
 
 TOKEN = "the-token-of-the-tests"
 DAY = 86_400.0
@@ -147,8 +147,7 @@ def main() -> None:
     parser.add_argument("--name", default="echo", help="what the service is called")
     parser.add_argument("--past", type=float, default=0.0, help="seconds of history to make up")
     options = parser.parse_args()
-    from twisted.internet import reactor
-
+    reactor = install_reactor()
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)], redirectStandardIO=False)
     serve(options, reactor)
 

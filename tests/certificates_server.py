@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import reactor as default_reactor  # noqa: TID253 - this is a program
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
@@ -21,6 +20,7 @@ from netsuite.net.certificates import (
     peer_certificate,
 )
 from netsuite.net.tls import TLSFactory
+from tests.running import install_reactor
 
 WATCH_SECONDS = 0.05
 
@@ -45,7 +45,7 @@ class Answer(Protocol):
 
 def main(config: dict[str, Any]) -> None:
     """Serve until killed."""
-    reactor: Any = default_reactor
+    reactor = install_reactor()
     for name in {"cert", "key", "directory", "client_ca"} & config.keys():
         config[name] = Path(config[name])
     config["alpn"] = tuple(config.get("alpn", ()))

@@ -1,9 +1,47 @@
-"""What the tests share: certificates and payloads."""
+"""What the tests share: the reactor and certificates."""
 
+import asyncio
+import inspect
+import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from netsuite.service._reactor import shown_name
+from tests.running import REACTOR_VARIABLE
+
+
+@pytest.hookimpl(trylast=True)  # pytest-twisted installs it
+def pytest_configure() -> None:
+    """What the tests start runs on the reactor that they run on: ``pytest --reactor NAME``."""
+    from twisted.internet import reactor
+
+    os.environ[REACTOR_VARIABLE] = shown_name(reactor)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Call a test that is no coroutine, rather than have pytest-twisted's reactor call it."""
+    if inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    with no_loop():
+        pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
+    return True
+
+
+@contextmanager
+def no_loop() -> Iterator[None]:
+    """Hide from asyncio that the reactor's loop, in another greenlet, is not done."""
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(loop)
 
 
 @pytest.fixture(scope="session")

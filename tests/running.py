@@ -4,16 +4,21 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 ROOT = Path(__file__).parent.parent
 #: The longest that anything may take on a slow machine, in seconds.
 PATIENCE = 60.0
+
+#: The name of the reactor for what the tests start; ``pytest --reactor`` sets it.
+REACTOR_VARIABLE = "TESTS_REACTOR"
+#: What services take by themselves.
+NATIVE = "netsuite-uv"
 
 
 def wait_for(condition: Callable[[], T | None], what: str) -> T:
@@ -35,6 +40,38 @@ def program(name: str) -> str:
     return str(path)
 
 
+def reactor_name() -> str:
+    """The reactor for what the tests start, as ``--reactor`` has it."""
+    return os.environ.get(REACTOR_VARIABLE, NATIVE)
+
+
+def install_reactor() -> Any:
+    """Install that reactor; for programs of the tests."""
+    from twisted.application.reactors import installReactor
+
+    return installReactor(reactor_name())
+
+
+def on_reactor(command: Sequence[str]) -> list[str]:
+    """A command that starts a service or an example, made to run on that reactor.
+
+    Services are told nothing of :data:`NATIVE`.
+    """
+    name, *arguments = command
+    if name == "python":
+        return [name, "-m", "tests.on_reactor", *arguments]
+    starts = name == "twistd" or (name == "netsuite" and arguments[:1] in (["echo"], ["run"]))
+    if starts and reactor_name() != NATIVE:
+        return [name, f"--reactor={reactor_name()}", *arguments]
+    return list(command)
+
+
+def ours(*command: str) -> list[str]:
+    """The same for a program of the environment that runs the tests."""
+    name, *arguments = on_reactor(command)
+    return [program(name), *arguments]
+
+
 def environment() -> dict[str, str]:
     """The environment for our programs: this checkout is what they import."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
@@ -43,8 +80,15 @@ def environment() -> dict[str, str]:
 class RunningService:
     """A ``twistd`` process that has said that it listens."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port_file: Path, log: Path) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        port_file: Path,
+        log: Path,
+        reactor: str | None = None,
+    ) -> None:
         self.process = process
+        self._reactor = reactor or reactor_name()
         self._port_file = port_file
         self._log = log
         wait_for(self._ready, "the port file")
@@ -55,7 +99,10 @@ class RunningService:
         status = self.process.poll()
         assert status is None, f"it ended with status {status}:\n{self.log()}"
         # The last thing that a service does before it runs is to say so.
-        return self._port_file.exists() and "ready: " in self.log()
+        if not (self._port_file.exists() and "ready: " in self.log()):
+            return False
+        assert f"reactor: {self._reactor}" in self.log()
+        return True
 
     @property
     def port(self) -> int:
@@ -91,7 +138,7 @@ def running(directory: Path, *options: str) -> Iterator[RunningService]:
     """``twistd -n netsuite-echo`` with ``options``, until the block ends."""
     port_file, log = directory / "port", directory / "log"
     command = [
-        *(program("twistd"), "--nodaemon", "--pidfile=", f"--logfile={log}"),
+        *ours("twistd", "--nodaemon", "--pidfile=", f"--logfile={log}"),
         *("netsuite-echo", f"--port-file={port_file}", *options),
     ]
     with subprocess.Popen(
@@ -109,7 +156,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run one of our programs to its end."""
     return subprocess.run(
-        [program(command[0]), *command[1:]],
+        ours(*command),
         cwd=directory,
         env=environment(),
         stdin=subprocess.DEVNULL,

@@ -50,23 +50,9 @@ def test_scenario(reactor: str, scenario: str) -> None:
     assert (done.stderr, done.stdout, done.returncode) == ("", "", 0)
 
 
-@pytest.mark.parametrize(
-    ("reactor", "patience"),
-    [
-        ("asyncio", PATIENCE),
-        pytest.param(
-            NATIVE,
-            15,
-            marks=pytest.mark.xfail(
-                raises=subprocess.TimeoutExpired,
-                strict=True,
-                reason="once asyncio has started a process, SIGCHLD is libuv's alone",
-            ),
-        ),
-    ],
-)
-def test_processes(reactor: str, patience: float) -> None:
-    done = program(reactor, "processes", patience)
+@pytest.mark.parametrize("reactor", REACTORS)
+def test_processes(reactor: str) -> None:
+    done = program(reactor, "processes")
     assert (done.stderr, done.stdout, done.returncode) == ("", "", 0)
 
 

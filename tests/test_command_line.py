@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import environment, program, run, running, wait_for
+from tests.running import environment, ours, run, running, wait_for
 
 
 @pytest.fixture
@@ -176,15 +176,8 @@ os.execv(sys.argv[2], sys.argv[2:])
     with socket.create_server(("127.0.0.1", 0)) as server:
         process = subprocess.Popen(
             [
-                *(
-                    sys.executable,
-                    "-c",
-                    activate,
-                    str(server.fileno()),
-                    program("netsuite"),
-                    "echo",
-                ),
-                "--listen=systemd:domain=INET:index=0",
+                *(sys.executable, "-c", activate, str(server.fileno())),
+                *ours("netsuite", "echo", "--listen=systemd:domain=INET:index=0"),
             ],
             cwd=tmp_path,
             env=environment(),

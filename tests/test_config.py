@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients import exchange
-from tests.running import PATIENCE, RunningService, environment, program, run, wait_for
+from tests.running import PATIENCE, RunningService, environment, ours, run, wait_for
 
 COMMANDS = (["netsuite", "echo"], ["twistd", "-n", "netsuite-echo"])
 SUITES = (["netsuite", "run"], ["twistd", "-n", "netsuite"])
@@ -40,7 +40,7 @@ interface = "127.0.0.1"
 def running_with(directory: Path, command: list[str], **variables: str) -> Iterator[RunningService]:
     """A service that writes ``port`` and logs to ``log``, until the block ends."""
     log = directory / "log"
-    full = [program("twistd"), "--nodaemon", "--pidfile=", f"--logfile={log}", *command]
+    full = ours("twistd", "--nodaemon", "--pidfile=", f"--logfile={log}", *command)
     with subprocess.Popen(
         full, cwd=directory, env={**environment(), **variables}, stdin=subprocess.DEVNULL
     ) as process:
@@ -53,7 +53,7 @@ def running_with(directory: Path, command: list[str], **variables: str) -> Itera
 
 def run_with(directory: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [program(command[0]), *command[1:]],
+        ours(*command),
         cwd=directory,
         env={**environment(), **variables},
         stdin=subprocess.DEVNULL,

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients import exchange, read_all
-from tests.running import PATIENCE, ROOT, environment, wait_for
+from tests.running import PATIENCE, ROOT, environment, on_reactor, wait_for
 
 DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"
@@ -71,10 +71,11 @@ def serving(
     env = variables(*path)
     executable = shutil.which(command[0], path=env["PATH"])
     assert executable, f"{command[0]} is missing"
+    _, *arguments = on_reactor(command)
     with (
         log.open("wb") as output,
         subprocess.Popen(
-            [executable, *command[1:]],
+            [executable, *arguments],
             cwd=directory,
             env=env,
             stdin=subprocess.DEVNULL,

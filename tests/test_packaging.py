@@ -98,7 +98,8 @@ def check_it_works(programs: Path, directory: Path, **environment: str) -> None:
             process.kill()
     output = run(programs / "trial", "netsuite", cwd=directory, **environment)
     assert "PASSED" in output
-    assert "skips" not in output
+    # Without the extras, Twisted's tests of reactors are one that says what they need.
+    assert "skips=1," in output
 
 
 def test_the_wheel_puts_one_file_under_twisted(wheel: Path) -> None:

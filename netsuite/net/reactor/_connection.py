@@ -74,6 +74,7 @@ class Connection(SocketFace, RatesFace):
         "__weakref__",
         "_due",
         "_early",
+        "_no_delay",
         "_out",
         "_uv",
         "_written",
@@ -117,6 +118,7 @@ class Connection(SocketFace, RatesFace):
         self.on_lost: Callable[[Failure], object] | None = None
         self._due = False
         self._written = 0
+        self._no_delay = None
         self._uv: Any = None
         self._out: Any = None
         self._early: Early | None = None
@@ -164,7 +166,7 @@ class Connection(SocketFace, RatesFace):
             return
         if not self.reading:
             self._uv.pause_reading()
-        if self._gathers:
+        if self._no_delay is False:
             self.setTcpNoDelay(False)  # uvloop has just set it
         if self._rates is not None:
             self._go_by(self._rates)
@@ -351,6 +353,11 @@ class Connection(SocketFace, RatesFace):
         self._buffer_size = size
         if self._early is None and not self.disconnected:
             self._choose_way()
+
+    @property
+    def _tempDataBuffer(self) -> range:
+        """Programs look there for whether something is left to be written."""
+        return range(self.buffered)
 
     @property
     def buffered(self) -> int:

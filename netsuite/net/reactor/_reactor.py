@@ -23,14 +23,11 @@ from twisted.python.log import ILogContext
 from zope.interface import implementer
 
 from netsuite.net.reactor._connection import Connection
+from netsuite.net.reactor._errors import ReactorUnavailable
 from netsuite.net.reactor._tcp import Connector, Port, Server
 
 #: Of an asyncio loop's timer, in seconds.
 _RESOLUTION = 0.001
-
-
-class ReactorUnavailable(ImportError):  # noqa: N818 - as the field says it
-    """What the reactor stands on is missing; the message is for people."""
 
 
 class UVReactor(EPollReactor):
@@ -47,6 +44,8 @@ class UVReactor(EPollReactor):
     :ivar loop: the loop, for asyncio code.
     """
 
+    #: Where its ``install`` is: programs ask a reactor's class.
+    __module__ = "netsuite.net.reactor"
     _log = Logger()
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:

@@ -120,8 +120,7 @@ class SocketFace:
     _early: "Early | None"
     _socket: "Handle | None"
     _uv: Any
-    #: Whether the kernel gathers small writes, against uvloop's default.
-    _gathers = False
+    _no_delay: bool | None
 
     def forsake(self) -> None:
         """Close the socket, and tell nobody."""
@@ -160,13 +159,16 @@ class SocketFace:
         return self._socket
 
     def getTcpNoDelay(self) -> bool:
-        """Whether small writes are sent at once (RFC 9293 section 3.7.4)."""
-        return bool(self._ask_socket("getsockopt", socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        """Whether the program has asked for small writes to be sent at once.
+
+        As long as it has not asked for anything they are: what one turn of the reactor writes is
+        not gathered here, and must not wait for an acknowledgement (RFC 9293 section 3.7.4).
+        """
+        return bool(self._no_delay)
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         """Send small writes at once, or gather them."""
-        if self._early is not None:
-            self._gathers = not enabled
+        self._no_delay = bool(enabled)
         self._ask_socket("setsockopt", socket.IPPROTO_TCP, socket.TCP_NODELAY, int(enabled))
 
     def getTcpKeepAlive(self) -> bool:

@@ -104,11 +104,21 @@ class UnshapedTests(MeteredCase):
             self.transport.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(len(told), 1)
 
+
+class UNIXTests(MeteredCase):
     def test_a_unix_connection_counts_too(self) -> None:
         transport: Any = MeteredUNIX(FakeSocket(), Recorder(), b"/peer", None, 0, self.reactor)
         transport.write(b"hello")
         self.reactor.run(0)
         self.assertEqual(transport.bytes_sent, 5)
+
+    def test_unix_writes_are_cut_too(self) -> None:
+        socket = FakeSocket()
+        transport: Any = MeteredUNIX(socket, Recorder(), b"/peer", None, 0, self.reactor)
+        transport.shape([], [stream_bucket(RATE)], self.reactor)
+        transport.write(bytes(1_000_000))
+        self.reactor.run(4)
+        self.assertTrue(4 * RATE - TURN <= len(socket.received) <= 4 * RATE + BURST)
 
 
 class ReadingTests(MeteredCase):
@@ -334,14 +344,6 @@ class WritingTests(MeteredCase):
         self.assertEqual(self.protocol.reasons, [ConnectionAborted])
         self.assertTrue(self.socket.reset)
         self.assert_nothing_is_left()
-
-    def test_unix_writes_are_cut_too(self) -> None:
-        socket = FakeSocket()
-        transport: Any = MeteredUNIX(socket, Recorder(), b"/peer", None, 0, self.reactor)
-        transport.shape([], [stream_bucket(RATE)], self.reactor)
-        transport.write(bytes(1_000_000))
-        self.reactor.run(4)
-        self.assertTrue(4 * RATE - TURN <= len(socket.received) <= 4 * RATE + BURST)
 
 
 class ThrottledTests(MeteredCase):

@@ -8,7 +8,6 @@ from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SkipTest
 
 from netsuite.net._shaping import LEAST_TURN, SHORTEST_WAIT, ClientBuckets, stream_bucket
 from netsuite.net.test import test_metered
@@ -16,7 +15,6 @@ from netsuite.net.test.fake_sockets import FakeSocket
 from netsuite.net.test.fake_uv import READ_SIZE, UVClock, connect_uv
 from netsuite.net.test.test_metered import BURST, RATE, TURN, Producer, Recorder
 
-UNIX = "UNIX connections are not uvloop's"
 #: A producer is paused above it.
 MARK = 64 * 1024
 #: A rate at which uvloop reads as it likes.
@@ -55,9 +53,6 @@ class UnshapedTests(OnUV, test_metered.UnshapedTests):
         self.reactor.run(0)
         self.assertEqual(self.socket.calls, [READ_SIZE, 1000])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
-
-    def test_a_unix_connection_counts_too(self) -> None:
-        raise SkipTest(UNIX)
 
     def test_what_was_not_sent_is_not_counted(self) -> None:
         self.socket.window = 1000
@@ -152,9 +147,6 @@ class ReadingTests(OnUV, test_metered.ReadingTests):
 
 
 class WritingTests(OnUV, test_metered.WritingTests):
-    def test_unix_writes_are_cut_too(self) -> None:
-        raise SkipTest(UNIX)
-
     def test_a_push_producer_is_paused_and_goes_on(self) -> None:
         producer = Producer(self.transport)
         self.shape()
