@@ -198,7 +198,7 @@ def test_file_descriptors_that_are_used_up_come_back(tmp_path: Path) -> None:
         def alone() -> bool:
             # Before they are gone there is no descriptor for who asks.
             with suppress(OSError):
-                return service.listener["active"] == 1
+                return bool(service.listener["active"] == 1)
             return False
 
         wait_for(alone, "the others to go")
