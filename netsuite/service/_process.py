@@ -147,6 +147,7 @@ class ProcessService(Service):
         self._options = options
         self._twistd = {} if options is None else twistd_options(options)
         self._signal: int | None = None
+        self._listens = False
         self._stopping = False
         self._notify = notify or NotifyService(Notifier(Supervision()), reactor)
         self.pool: WorkerPool | None = None
@@ -168,6 +169,7 @@ class ProcessService(Service):
         :raises StartError: where that fails; the operator sees its one line and no traceback.
         """
         super().privilegedStartService()
+        self._listens = True
         try:
             self._daemon.privilegedStartService()
         except StartError as error:
@@ -177,7 +179,9 @@ class ProcessService(Service):
             raise
 
     def startService(self) -> None:
-        """Serve, and take over the signals."""
+        """Listen, unless :meth:`privilegedStartService` did; serve, and take over the signals."""
+        if not self._listens:  # twist leaves that out
+            self.privilegedStartService()
         self._handle_signals()
         if self.link is None:
             log_reactor(self._reactor, self._twistd)
@@ -232,6 +236,7 @@ class ProcessService(Service):
     def stopService(self) -> Deferred[None]:
         """Drain; fires when nothing is left."""
         super().stopService()
+        self._listens = False
         self._stopping = True
         self._notify.stopping(self._drain_timeout)
         if self.pool is not None:

@@ -1,4 +1,4 @@
-"""What is below the TLS that ``startTLS`` puts on a connection."""
+"""What is below TLS."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,34 @@ from netsuite.net.reactor._socket import joined
 
 if TYPE_CHECKING:
     from netsuite.net.reactor._connection import Connection
+
+
+#: TLS writes no more at once, in bytes: more is likely to follow.
+TLS_PIECE = 32 * 1024
+
+
+class RecordsWay:
+    """The short way of a connection's bytes to uvloop where TLS is its protocol.
+
+    TLS that aborts a connection says goodbye first, which the peer must not take for an orderly
+    end (RFC 8446 section 6.1). Twisted's transports have not written it yet when they are
+    aborted, and drop it; here it is not written.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+
+    def write(self, data: bytes) -> None:
+        """Write what TLS gives, which has been counted."""
+        connection = self._connection
+        if connection.protocol._aborted:
+            connection.take_back(len(data))
+        elif len(data) < TLS_PIECE and connection._gathered is None:
+            connection._uv.write(data)
+        else:
+            connection.gather(data)
 
 
 class BelowTLS:

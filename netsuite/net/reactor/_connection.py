@@ -33,7 +33,7 @@ from twisted.python import log
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netsuite.net.reactor._below_tls import BelowTLS
+from netsuite.net.reactor._below_tls import TLS_PIECE, BelowTLS, RecordsWay
 from netsuite.net.reactor._rates import Rates
 from netsuite.net.reactor._rates_face import RatesFace
 from netsuite.net.reactor._socket import Early, Handle, Pieces, SocketFace, accepted, joined
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
 
 #: A streaming producer is paused when more waits to be written, in bytes: what Twisted has.
 BUFFER_SIZE = 64 * 1024
-
-#: TLS writes no more at once, in bytes: more is likely to follow.
-_TLS_PIECE = 32 * 1024
 
 _DONE = Failure(main.CONNECTION_DONE)
 _LOST = Failure(main.CONNECTION_LOST)
@@ -184,7 +181,6 @@ class Connection(SocketFace, RatesFace):
         direct = not (
             self._early is not None
             or self.TLS
-            or isinstance(self.protocol, TLSMemoryBIOProtocol)
             or self.disconnecting
             or self._writeDisconnecting
             or self._aborting
@@ -192,7 +188,12 @@ class Connection(SocketFace, RatesFace):
             or self._buffer_size != BUFFER_SIZE
             or (self._rates is not None and self._rates.writing is not None)
         )
-        self._out = self._uv if direct else None
+        if not direct:
+            self._out = None
+        elif isinstance(self.protocol, TLSMemoryBIOProtocol):
+            self._out = RecordsWay(self)
+        else:
+            self._out = self._uv
 
     # Reading.
 
@@ -279,16 +280,15 @@ class Connection(SocketFace, RatesFace):
             raise TypeError("Data must be bytes")
         if not self.connected or self._writeDisconnected or self._aborting or not data:
             return
-        if self._says_goodbye:
+        tls = isinstance(self.protocol, TLSMemoryBIOProtocol)
+        if tls and self.protocol._aborted:
             return
         self._written += len(data)
         if self._early is not None:
             self._early.add(data)
             self.take()
-        elif self._gathered is not None or (
-            len(data) >= _TLS_PIECE and isinstance(self.protocol, TLSMemoryBIOProtocol)
-        ):
-            self._gather(data)
+        elif tls and (self._gathered is not None or len(data) >= TLS_PIECE):
+            self.gather(data)
         else:
             self._write_out(data)
         self._after_write(len(data))
@@ -299,16 +299,11 @@ class Connection(SocketFace, RatesFace):
         else:
             self._uv.write(data)
 
-    @property
-    def _says_goodbye(self) -> bool:
-        """Whether this is the last of TLS that aborts a connection.
+    def take_back(self, size: int) -> None:
+        """So many bytes are not written after all."""
+        self._written -= size
 
-        The peer must not take it for an orderly end (RFC 8446 section 6.1). Twisted's
-        transports have not written it yet when they are aborted, and drop it.
-        """
-        return isinstance(self.protocol, TLSMemoryBIOProtocol) and self.protocol._aborted
-
-    def _gather(self, data: bytes) -> None:
+    def gather(self, data: bytes) -> None:
         """Write in the loop's next turn, as one, what TLS writes piece by piece."""
         if self._gathered is None:
             self._gathered = Pieces()

@@ -102,6 +102,13 @@ class ProcessServiceTests(SynchronousTestCase):
             hook(*arguments, **keywords)
         self.assertEqual(set(self.handlers), {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
+    def test_it_listens_once_whether_it_is_told_to_or_not(self) -> None:
+        self.service.startService()  # that is all that twist says
+        self.assertEqual(self.daemon.started, ["privileged", "start"])
+        self.setUp()
+        self.start()
+        self.assertEqual(self.daemon.started, ["privileged", "start"])
+
     def test_one_signal_drains_and_ends_with_status_0(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self.setUp()
