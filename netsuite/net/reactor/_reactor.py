@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.internet import main, process
 from twisted.internet._signals import _MultiSignalHandling
-from twisted.internet.base import ReactorBase
+from twisted.internet.base import DelayedCall, ReactorBase
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.interfaces import IConnector, IListeningPort, IReadDescriptor
 from twisted.logger import Logger, LogLevel
@@ -25,6 +25,8 @@ from zope.interface import implementer
 from netsuite.net.reactor._connection import Connection
 from netsuite.net.reactor._errors import ReactorUnavailable
 from netsuite.net.reactor._tcp import Connector, Port, Server
+
+_logged = Logger().failuresHandled("while handling timed call")
 
 #: Of an asyncio loop's timer, in seconds.
 _RESOLUTION = 0.001
@@ -56,6 +58,8 @@ class UVReactor(EPollReactor):
         self.connections: set[Connection] = set()
         self._parked: dict[int, Connection] = {}
         self._parking = select.epoll()
+        #: What is to be called without delay, in the order of asking.
+        self._at_once: list[DelayedCall] = []
         self._wake_at = math.inf
         self._wake: asyncio.Handle | None = None
         super().__init__()
@@ -159,10 +163,55 @@ class UVReactor(EPollReactor):
         **kw: object,
     ) -> Any:
         """Call later; see :class:`~twisted.internet.interfaces.IReactorTime`."""
-        call = super().callLater(delay, callable, *args, **kw)
+        if delay == 0 and not DelayedCall.debug:
+            call = DelayedCall(
+                self.seconds(),
+                callable,
+                args,
+                kw,
+                self._cancelCallLater,
+                self._moveCallLaterSooner,
+                self.seconds,
+            )
+            self._at_once.append(call)
+        else:
+            call = super().callLater(delay, callable, *args, **kw)
         if call.time < self._wake_at:
             self._wake_for(call.time)
         return call
+
+    def getDelayedCalls(self) -> list[Any]:
+        """What is still to be called."""
+        return [*super().getDelayedCalls(), *(each for each in self._at_once if not each.cancelled)]
+
+    def timeout(self) -> float | None:
+        """Seconds until there is something to call; None without end."""
+        return 0 if self._at_once else super().timeout()
+
+    def runUntilCurrent(self) -> None:
+        """Call what is due."""
+        calls = self._at_once
+        if calls:
+            self._at_once = []
+            self._insertNewDelayedCalls()
+            due = self._pendingTimedCalls
+            if self.threadCallQueue or (due and due[0].time <= self.seconds()):
+                self._newTimedCalls.extend(calls)  # each of them has its place among the others
+            else:
+                self._call(calls)
+        super().runUntilCurrent()
+
+    def _call(self, calls: list[DelayedCall]) -> None:
+        """Call, in this order; Twisted's heap is for those that have to wait."""
+        for call in calls:
+            if call.cancelled:
+                self._cancellations -= 1
+            elif call.delayed_time > 0:
+                self._newTimedCalls.append(call)
+            else:
+                with _logged:
+                    call.called = 1
+                    call.func(*call.args, **call.kw)
 
     def _moveCallLaterSooner(self, delayedCall: Any) -> None:
         super()._moveCallLaterSooner(delayedCall)
