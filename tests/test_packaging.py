@@ -1,5 +1,6 @@
 """The three ways to have netsuite, and what the wheel brings."""
 
+import fcntl
 import os
 import socket
 import subprocess
@@ -128,7 +129,9 @@ def test_installing_and_uninstalling(wheel: Path, tmp_path: Path) -> None:
 
 def test_an_editable_checkout(tmp_path: Path) -> None:
     programs = new_environment(tmp_path / "venv")
-    pip(programs / "python", "install", "--editable", str(ROOT))
+    with (ROOT / "setup.cfg").open() as ours:
+        fcntl.flock(ours, fcntl.LOCK_EX)  # it writes into the checkout, as another run may
+        pip(programs / "python", "install", "--editable", str(ROOT))
     check_it_works(programs, tmp_path)
 
 
