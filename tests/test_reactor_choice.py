@@ -257,13 +257,11 @@ def test_workers_run_on_the_reactor_of_their_supervisor(
 def test_a_daemon(tmp_path: Path, reactor: str | None, workers: int) -> None:
     """It forks when the reactor, its loop and its ports are made."""
     chosen = [] if reactor is None else [f"--reactor={reactor}"]
-    # (UDP is for one process.)
-    datagrams = ["--udp"] if workers == 1 else []
     done = ended(
         tmp_path,
         *(program("twistd"), *chosen, "netsuite-echo", "--port=0", "--interface=127.0.0.1"),
         *(f"--listen=unix:{tmp_path / 'echo'}", f"--port-file={tmp_path / 'port'}"),
-        *(f"--workers={workers}", *datagrams),
+        *(f"--workers={workers}", "--udp"),
     )
     assert done.returncode == 0, done.stderr
     port_file, pid_file, log = tmp_path / "port", tmp_path / "twistd.pid", tmp_path / "twistd.log"
@@ -273,8 +271,7 @@ def test_a_daemon(tmp_path: Path, reactor: str | None, workers: int) -> None:
         ports = port_file.read_text().splitlines()
         for port in ports:
             assert echoed(port) == DATA, port
-        if datagrams:
-            assert answered(next(port for port in ports if port.isdigit())) == b"hello"
+        assert answered(next(port for port in ports if port.isdigit())) == b"hello"
         os.kill(pid, signal.SIGTERM)
         wait_for(lambda: not pid_file.exists(), "its pid file to go")
         wait_for(lambda: not is_running(pid), "it to end")
