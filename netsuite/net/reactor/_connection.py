@@ -142,7 +142,12 @@ class Connection(SocketFace, RatesFace):
         accepted.family = self.family
         accepted.number = early.descriptor
         taking = reactor.loop.connect_accepted_socket(self._itself, accepted)  # type: ignore[arg-type]  # all of a socket that uvloop asks for
-        taking.send(None)
+        try:
+            taking.send(None)
+        except OSError:  # the socket is not one any more
+            early.parked = True
+            self._lose(_LOST)
+            return
         # Of the handles of the next turn this one comes right after connection_made.
         reactor.loop.call_soon(self._taken, taking)
 
