@@ -34,7 +34,7 @@ NOT_RUN = {
 
 #: Below those that the system gives to whoever connects: what is free stays so.
 _PORTS = cycle(range(10_000, 30_000))
-deque(islice(_PORTS, os.getpid() % 20_000), maxlen=0)  # another run has others
+deque(islice(_PORTS, os.getpid() * 997 % 20_000), maxlen=0)  # another run, just after, has others
 
 
 def free_port() -> int:
