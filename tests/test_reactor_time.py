@@ -285,7 +285,8 @@ def test_a_signal_stops_a_reactor_that_sleeps(name: str, sent: signal.Signals | 
             assert process.stdout.readline() == "running\n"
             if sent is not None:
                 process.send_signal(sent)
-            out, _ = process.communicate(timeout=PATIENCE)
+            process.wait(PATIENCE)
+            out = process.stdout.read()
         finally:
             process.kill()
     expected = signal.SIGTERM if sent is None else sent
