@@ -1,11 +1,14 @@
 """Real services in real processes, and waiting for what they do."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +34,35 @@ def wait_for(condition: Callable[[], T | None], what: str) -> T:
         assert time.monotonic() < deadline, f"timed out waiting for {what}"
         time.sleep(0.01)
     return value
+
+
+#: Below those that the system gives to whoever connects: what is free stays so.
+_PORTS = cycle(range(10_000, 30_000))
+deque(islice(_PORTS, os.getpid() * 997 % 20_000), maxlen=0)  # another run, just after, has others
+
+
+def free_port() -> int:
+    """A port that nothing listens on, on any address of this machine."""
+    for port in _PORTS:
+        with closing(socket.socket(socket.AF_INET6)) as probe, suppress(OSError):
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            probe.bind(("::", port))
+            return port
+    raise AssertionError("there is always another one to try")
+
+
+@contextmanager
+def taken_for_udp() -> Iterator[int]:
+    """A port of 127.0.0.1 that somebody has for UDP, and nobody for TCP."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            port = free_port()
+            try:
+                taken.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            yield port
+            return
 
 
 def program(name: str) -> str:

@@ -13,7 +13,8 @@ from netsuite.service._metrics import StatsCollector
 from netsuite.service.admin import build_admin_site
 from netsuite.service.test.admin_source import FakeSource
 from netsuite.service.test.test_metrics import busy
-from tests.test_docs import DOCS, commands, free_port, run, serving
+from tests.running import free_port
+from tests.test_docs import DOCS, commands, run, serving
 
 PAGE = (DOCS / "observability.rst").read_text()
 

@@ -12,8 +12,8 @@ import pytest
 
 from netsuite.net.reactor import NAME as NATIVE
 from tests.asyncio_program import SCENARIOS
-from tests.running import PATIENCE, ROOT, environment, wait_for
-from tests.test_docs import DOCS, commands, free_port, run, serving
+from tests.running import PATIENCE, ROOT, environment, free_port, wait_for
+from tests.test_docs import DOCS, commands, run, serving
 
 REACTORS = ["asyncio", NATIVE]
 #: What is about what is said.

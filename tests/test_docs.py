@@ -8,16 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from itertools import cycle, islice
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.clients import exchange, read_all
-from tests.running import PATIENCE, ROOT, environment, on_reactor, wait_for
+from tests.running import PATIENCE, ROOT, environment, free_port, on_reactor, wait_for
 
 DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"
@@ -30,21 +28,6 @@ NOT_RUN = {
     ". .venv/bin/activate",
     r"printf 'hello\n' | nc -N localhost 9000",  # there are several programs named nc
 }
-
-
-#: Below those that the system gives to whoever connects: what is free stays so.
-_PORTS = cycle(range(10_000, 30_000))
-deque(islice(_PORTS, os.getpid() * 997 % 20_000), maxlen=0)  # another run, just after, has others
-
-
-def free_port() -> int:
-    """A port that nothing listens on, on any address of this machine."""
-    for port in _PORTS:
-        with closing(socket.socket(socket.AF_INET6)) as probe, suppress(OSError):
-            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            probe.bind(("::", port))
-            return port
-    raise AssertionError("there is always another one to try")
 
 
 def connect(port: int) -> socket.socket:

@@ -13,7 +13,7 @@ import pytest
 from netsuite.echo._wire import CHARGEN_CYCLE, QUOTES
 from netsuite.echo.service import SERVICES
 from tests.clients import exchange, read_all
-from tests.running import PATIENCE, RunningService, run, running
+from tests.running import PATIENCE, RunningService, run, running, taken_for_udp
 
 EPOCH_1900 = 2_208_988_800
 
@@ -232,9 +232,7 @@ def test_udp_has_a_rate(tmp_path: Path) -> None:
 
 
 def test_udp_port_in_use_stops_all(tmp_path: Path) -> None:
-    with udp_client() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    with taken_for_udp() as port:
         result = run(
             tmp_path, "netsuite", "echo", f"--port={port}", "--interface=127.0.0.1", "--udp"
         )

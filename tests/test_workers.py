@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.clients import TLSTransfer, payload, read_all
-from tests.running import PATIENCE, RunningService, run, running, wait_for
+from tests.running import PATIENCE, RunningService, run, running, taken_for_udp, wait_for
 
 WORKERS = 3
 MODES = ("shared", "reuseport")
@@ -290,25 +290,6 @@ def test_tls_with_workers(tmp_path: Path, certificate: Path) -> None:
             with context.wrap_socket(connect(service), server_hostname="localhost") as connection:
                 connection.sendall(b"hello")
                 assert connection.recv(5) == b"hello"
-
-
-@contextmanager
-def taken_for_udp() -> Iterator[int]:
-    """A port number that somebody has for UDP, and nobody for TCP."""
-    while True:
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken,
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe,
-        ):
-            taken.bind(("127.0.0.1", 0))
-            port: int = taken.getsockname()[1]
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            probe.close()
-            yield port
-            return
 
 
 def test_a_new_worker_goes_by_what_is_in_force_not_by_what_is_on_disk(tmp_path: Path) -> None:
