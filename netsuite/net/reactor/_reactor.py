@@ -195,8 +195,8 @@ class UVReactor(EPollReactor):
             self._at_once = []
             self._insertNewDelayedCalls()
             due = self._pendingTimedCalls
-            if self.threadCallQueue or (due and due[0].time <= self.seconds()):
-                self._newTimedCalls.extend(calls)  # each of them has its place among the others
+            if self.threadCallQueue or (due and due[0].time <= calls[0].time):
+                self._newTimedCalls.extend(calls)  # others come before them
             else:
                 self._call(calls)
         super().runUntilCurrent()
