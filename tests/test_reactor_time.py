@@ -68,6 +68,33 @@ def test_calls_without_delay_come_in_the_order_of_asking() -> None:
 
 
 @on_both
+async def test_no_delay_comes_before_the_least_delay(world: World) -> None:
+    order: list[str] = []
+
+    def first() -> None:
+        world.reactor.callLater(0, order.append, "none")
+        world.reactor.callLater(1e-9, order.append, "least")
+
+    world.reactor.callLater(0, first)
+    await world.until(lambda: len(order) == 2)
+    assert order == ["none", "least"]
+
+
+@on_both
+async def test_calls_from_a_call_from_a_thread(world: World) -> None:
+    """What is to be called later comes before the next call from a thread."""
+    order: list[str] = []
+
+    def from_thread() -> None:
+        world.reactor.callFromThread(order.append, "from thread")
+        world.reactor.callLater(0, order.append, "later")
+
+    world.reactor.callFromThread(from_thread)
+    await world.until(lambda: len(order) == 2)
+    assert order == ["later", "from thread"]
+
+
+@on_both
 async def test_no_call_comes_early(world: World) -> None:
     """By the reactor's own clock."""
     dice = random.Random(1)

@@ -163,7 +163,8 @@ class UVReactor(EPollReactor):
         **kw: object,
     ) -> Any:
         """Call later; see :class:`~twisted.internet.interfaces.IReactorTime`."""
-        if delay == 0 and not DelayedCall.debug:
+        # What a call from another thread asks for is Twisted's to order beside further ones.
+        if delay == 0 and not self.threadCallQueue and not DelayedCall.debug:
             call = DelayedCall(
                 self.seconds(),
                 callable,
@@ -199,6 +200,8 @@ class UVReactor(EPollReactor):
                 self._newTimedCalls.extend(calls)  # others come before them
             else:
                 self._call(calls)
+                if not self._justStopped:
+                    return  # what these have asked for is for the next turn
         super().runUntilCurrent()
 
     def _call(self, calls: list[DelayedCall]) -> None:
