@@ -68,6 +68,23 @@ def test_calls_without_delay_come_in_the_order_of_asking() -> None:
 
 
 @on_both
+async def test_cancelled_calls_are_dropped_while_others_come_without_delay(world: World) -> None:
+    left: list[int] = []
+
+    def again(waiting: list[Any]) -> None:
+        left.append(len(world.reactor._pendingTimedCalls))
+        for call in waiting:
+            call.cancel()
+        if len(left) < 1000:
+            waiting = [world.reactor.callLater(3600, fail) for _ in range(20)]
+            world.reactor.callLater(0, again, waiting)
+
+    again([])
+    await world.until(lambda: len(left) == 1000)
+    assert max(left) < 200
+
+
+@on_both
 async def test_no_delay_comes_before_the_least_delay(world: World) -> None:
     order: list[str] = []
 

@@ -26,6 +26,9 @@ from netsuite.net.reactor._connection import Connection
 from netsuite.net.reactor._errors import ReactorUnavailable
 from netsuite.net.reactor._tcp import Connector, Port, Server
 
+#: Cancelled calls that Twisted does not sweep out yet.
+_MANY = 50
+
 _logged = Logger().failuresHandled("while handling timed call")
 
 #: Of an asyncio loop's timer, in seconds.
@@ -200,7 +203,7 @@ class UVReactor(EPollReactor):
                 self._newTimedCalls.extend(calls)  # others come before them
             else:
                 self._call(calls)
-                if not self._justStopped:
+                if not self._justStopped and self._cancellations <= _MANY:
                     return  # what these have asked for is for the next turn
         super().runUntilCurrent()
 
