@@ -1,0 +1,329 @@
+"""Typed arguments: what a handler's annotations ask for, and how a word becomes it."""
+
+import enum
+import inspect
+import math
+import re
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Annotated, Any, Literal, Union
+
+from netsuite.ip import parse_address, parse_network
+from netsuite.line._errors import DefinitionError
+
+_SHOWN = 40  # characters of a bad word that its error repeats
+
+_FLOAT = re.compile(rb"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+_WHOLE = re.compile(rb"[+-]?\d+")
+_TRUE = {b"1", b"on", b"yes", b"true"}
+_FALSE = {b"0", b"off", b"no", b"false"}
+
+
+class _Role(enum.Enum):
+    """A parameter that is not simply the next word."""
+
+    REST = "rest"
+    QUOTED = "quoted"
+    BLOCK = "literal"
+    WORDS = "words"
+
+
+#: The rest of the line as it is, quotes and all.
+Rest = Annotated[str, _Role.REST]
+
+#: Text that is usually in quotes; ``str`` takes quotes too, this one says so in the help.
+Quoted = Annotated[str, _Role.QUOTED]
+
+#: The bytes of a byte-counted literal.
+Block = Annotated[bytes, _Role.BLOCK]
+
+#: All words of the line, the command's name among them, as bytes: quotes mean nothing.
+Words = Annotated[list[bytes], _Role.WORDS]
+
+#: An address, and a network (an address alone is one), of either family.
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+Convert = Callable[[bytes], object]
+
+
+class BadWordError(ValueError):
+    """A word is not what its parameter wants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument of a command.
+
+    :ivar type: the type's name, for people and for the list of commands.
+    :ivar expected: what a word has to be, for error replies.
+    :ivar convert: makes a value of a word.
+    :raises ValueError: (``convert``) for a word that is none.
+    """
+
+    name: str
+    type: str
+    expected: str
+    convert: Convert
+    required: bool = True
+    repeated: bool = False
+    choices: tuple[str, ...] | None = None
+    default: object = None
+
+    @property
+    def shown(self) -> str:
+        """As usage lines have it."""
+        shown = "|".join(self.choices) if self.choices else self.name
+        if self.repeated:
+            shown += "..."
+        return shown if self.required else f"[{shown}]"
+
+    def described(self) -> dict[str, object]:
+        """As the list of commands has it."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "required": self.required,
+            "repeated": self.repeated,
+            "choices": None if self.choices is None else list(self.choices),
+        }
+
+
+def shown_word(word: bytes) -> str:
+    """A peer's word as a reply may repeat it: printable, and not all of a long one."""
+    text = word.decode("utf-8", "backslashreplace")
+    if len(text) > _SHOWN:
+        text = text[:_SHOWN] + "..."
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def _whole(word: bytes) -> int:
+    if word.isdigit() or _WHOLE.fullmatch(word):
+        return int(word)
+    raise BadWordError
+
+
+def _real(word: bytes) -> float:
+    if _FLOAT.fullmatch(word):
+        value = float(word)
+        if math.isfinite(value):
+            return value
+    raise BadWordError
+
+
+def _yes_or_no(word: bytes) -> bool:
+    low = word.lower()
+    if low in _TRUE:
+        return True
+    if low in _FALSE:
+        return False
+    raise BadWordError
+
+
+def _address(word: bytes) -> Address:
+    try:
+        return parse_address(word.decode("ascii"))
+    except ValueError:
+        raise BadWordError from None
+
+
+def _network(word: bytes) -> Network:
+    try:
+        return parse_network(word.decode("ascii"))
+    except ValueError:
+        raise BadWordError from None
+
+
+def _of_family(convert: Convert, kind: type) -> Convert:
+    def converted(word: bytes) -> object:
+        value = convert(word)
+        if isinstance(value, kind):
+            return value
+        raise BadWordError
+
+    return converted
+
+
+_SIMPLE: dict[object, tuple[str, str, Convert]] = {
+    int: ("int", "a whole number", _whole),
+    float: ("float", "a number", _real),
+    bool: ("bool", "yes or no", _yes_or_no),
+    bytes: ("bytes", "a word", bytes),
+    Address: ("address", "an IPv4 or IPv6 address", _address),
+    IPv4Address: ("address", "an IPv4 address", _of_family(_address, IPv4Address)),
+    IPv6Address: ("address", "an IPv6 address", _of_family(_address, IPv6Address)),
+    Network: ("network", "an IPv4 or IPv6 network", _network),
+    IPv4Network: ("network", "an IPv4 network", _of_family(_network, IPv4Network)),
+    IPv6Network: ("network", "an IPv6 network", _of_family(_network, IPv6Network)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a handler wants.
+
+    :ivar parameters: those that words are for, in order; a ``rest`` is the last of them.
+    :ivar session: whether the session comes first.
+    :ivar rest: whether the last parameter takes the rest of the line as it is.
+    :ivar block: the name of the parameter that takes a literal.
+    :ivar words: whether it wants the words themselves, in place of parameters.
+    :ivar lines: whether it gives several lines.
+    :ivar line: whether it wants the line itself, the name and all, in place of parameters.
+    """
+
+    parameters: tuple[Parameter, ...]
+    session: bool = False
+    rest: bool = False
+    block: str | None = None
+    words: bool = False
+    lines: bool = False
+    line: bool = False
+
+
+def signature_of(function: Callable[..., Any], session: type, errors: str) -> Signature:
+    """What a function's parameters and annotations ask for.
+
+    :param session: the class of sessions: a first parameter with this annotation gets one.
+    :param errors: how text that is not UTF-8 is decoded (see :meth:`bytes.decode`).
+    :raises DefinitionError: for parameters that no line can give.
+    """
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+        given = list(inspect.signature(function).parameters.values())
+    except (NameError, TypeError, ValueError) as error:
+        raise DefinitionError(f"{_name(function)}: {error}") from None
+    wants_session = bool(given) and _is_session(hints.get(given[0].name), session)
+    parameters: list[Parameter] = []
+    block: str | None = None
+    words = rest = False
+    for each in given[wants_session:]:
+        if block or rest or (parameters and parameters[-1].repeated):
+            raise DefinitionError(f"{_name(function)}: {each.name} comes after the last argument")
+        hint = hints.get(each.name, str)
+        role = _role(hint)
+        if each.kind in {each.KEYWORD_ONLY, each.VAR_KEYWORD}:
+            raise DefinitionError(f"{_name(function)}: {each.name}: no word can be a keyword")
+        if role is _Role.BLOCK:
+            block = each.name
+        elif role is _Role.WORDS:
+            words = True
+        else:
+            rest = role is _Role.REST
+            parameters.append(_parameter(function, each, hint, role, errors))
+    if words and parameters:
+        raise DefinitionError(f"{_name(function)}: all words, or each for itself")
+    lines = _gives_lines(function, hints.get("return"))
+    return Signature(tuple(parameters), wants_session, rest, block, words, lines)
+
+
+def _is_session(hint: object, session: type) -> bool:
+    return isinstance(hint, type) and issubclass(hint, session)
+
+
+def _role(hint: object) -> _Role | None:
+    for each in getattr(hint, "__metadata__", ()):
+        if isinstance(each, _Role):
+            return each
+    return None
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", repr(function))
+
+
+def _parameter(
+    function: Callable[..., Any],
+    given: inspect.Parameter,
+    hint: Any,
+    role: _Role | None,
+    errors: str,
+) -> Parameter:
+    repeated = given.kind is given.VAR_POSITIONAL
+    required = given.default is given.empty and not repeated
+    default = None if given.default is given.empty else given.default
+    try:
+        name, expected, convert, choices = _kind(_bare(hint), errors)
+    except LookupError:
+        raise DefinitionError(
+            f"{_name(function)}: {given.name}: no word can be {hint!r}: expected int, float, "
+            "bool, str, bytes, Rest, Quoted, Block, Words, Address, Network, Literal or an Enum"
+        ) from None
+    if role is not None:
+        name = role.value
+    return Parameter(given.name, name, expected, convert, required, repeated, choices, default)
+
+
+def _bare(hint: Any) -> Any:
+    """Without ``Annotated``, and without ``| None``."""
+    if typing.get_origin(hint) is Annotated:
+        hint = typing.get_args(hint)[0]
+    if typing.get_origin(hint) in {types.UnionType, Union}:
+        of = [each for each in typing.get_args(hint) if each is not type(None)]
+        if len(of) == 1:
+            return of[0]
+        if set(of) == set(typing.get_args(Address)):
+            return Address
+        if set(of) == set(typing.get_args(Network)):
+            return Network
+    return hint
+
+
+def _kind(hint: Any, errors: str) -> tuple[str, str, Convert, tuple[str, ...] | None]:
+    """Name, what is expected, converter and choices.
+
+    :raises LookupError: if words cannot be this.
+    """
+    if hint is str:
+        return "str", "a word", _text(errors), None
+    if typing.get_origin(hint) is Literal:
+        values: dict[str, object] = {str(each): each for each in typing.get_args(hint)}
+        return "choice", *_choice(values)
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return "choice", *_choice({each.name.lower(): each for each in hint})
+    name, expected, convert = _SIMPLE[hint]
+    return name, expected, convert, None
+
+
+def _text(errors: str) -> Convert:
+    if errors == "strict":
+        return bytes.decode
+
+    def decoded(word: bytes) -> str:
+        return word.decode("utf-8", errors)
+
+    return decoded
+
+
+def _choice(values: dict[str, object]) -> tuple[str, Convert, tuple[str, ...]]:
+    by_word = {name.lower().encode(): value for name, value in values.items()}
+
+    def chosen(word: bytes) -> object:
+        try:
+            return by_word[word.lower()]
+        except KeyError:
+            raise BadWordError from None
+
+    return f"one of {', '.join(values)}", chosen, tuple(values)
+
+
+_LINES = (
+    "collections.abc.Iterator",
+    "collections.abc.Iterable",
+    "collections.abc.Generator",
+    "collections.abc.AsyncIterator",
+    "collections.abc.AsyncIterable",
+    "collections.abc.AsyncGenerator",
+    "collections.abc.Sequence",
+    "builtins.list",
+    "builtins.tuple",
+)
+
+
+def _gives_lines(function: Callable[..., Any], hint: object) -> bool:
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        return True
+    of = typing.get_origin(hint) or hint
+    return isinstance(of, type) and f"{of.__module__}.{of.__qualname__}" in _LINES

@@ -1,0 +1,268 @@
+"""Commands: what they are called, what they take, and who may give them."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from operator import call
+from typing import Any
+
+from netsuite.line._arguments import BadWordError, Parameter, Signature, shown_word
+from netsuite.line._errors import CommandError, DefinitionError
+from netsuite.line._wire import words_of
+
+#: How many names an error reply lists.
+_LISTED = 20
+
+#: How many bytes of literal a line of words asks for, None for no literal.
+Length = Callable[[list[bytes]], int | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command.
+
+    :ivar name: as help shows it.
+    :ivar function: what is called; see :class:`~netsuite.line._arguments.Signature` for with what.
+    :ivar summary: the first line of its help.
+    :ivar details: the rest of its help.
+    :ivar roles: a peer needs one of these; none for everybody who has logged in, where the
+        program asks for that.
+    :ivar open: whether a peer may give it before it has logged in.
+    :ivar rate: times a second for each client network (/24, /64); None for no limit.
+    :ivar parallel: whether it may run beside other commands that are parallel.
+    :ivar exclusive: whether nothing behind it is looked at before it is answered: the
+        bytes may be no lines any more.
+    :ivar hidden: whether help and the list of commands leave it out.
+    :ivar secret: whether transcripts leave its arguments out.
+    :ivar length: for commands of all words, how long a literal follows.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    signature: Signature
+    aliases: tuple[str, ...] = ()
+    summary: str = ""
+    details: str = ""
+    roles: frozenset[str] = frozenset()
+    open: bool = False
+    rate: float | None = None
+    parallel: bool = False
+    exclusive: bool = False
+    hidden: bool = False
+    secret: bool = False
+    length: Length | None = None
+    #: What follows is derived, for the byte path.
+    converters: tuple[Callable[[bytes], object], ...] = ()
+    #: How many words a line has, the name included, if that is all there is to say; or 0.
+    words: int = 0
+    #: Whether there is more to do before it runs than to convert its words.
+    guarded: bool = False
+    #: Whether the function wants the session.
+    session: bool = False
+
+    @property
+    def usage(self) -> str:
+        """The command as one types it."""
+        words = [self.name, *(each.shown for each in self.signature.parameters)]
+        if self.signature.block:
+            words.append("{n}")
+        elif self.signature.words:
+            words.append("...")
+        return " ".join(words)
+
+    def described(self) -> dict[str, object]:
+        """As the list of commands has it."""
+        return {
+            "name": self.name,
+            "aliases": list(self.aliases),
+            "summary": self.summary,
+            "arguments": [each.described() for each in self.signature.parameters],
+            "reply": "lines" if self.signature.lines else "line",
+            "literal": self.signature.block is not None,
+            "roles": sorted(self.roles),
+        }
+
+    def arguments(self, line: bytes, words: list[bytes], most: int) -> list[object]:
+        """The values of a line that has no literal, or whose literal was taken off.
+
+        :param words: of the line, with quotes meaning nothing.
+        :param most: words after the name that are taken at all.
+        :raises CommandError: for words that are not what the command wants.
+        """
+        signature = self.signature
+        if signature.words:
+            return [words]
+        if signature.line:
+            return [line]
+        parameters = signature.parameters
+        fixed = len(parameters) - 1 if signature.rest else len(parameters)
+        found = words
+        rest: bytes | None = None
+        if signature.rest:
+            found, rest = self._with_rest(line, fixed)
+        elif b'"' in line:
+            try:
+                found = [word for word, _ in words_of(line)]
+            except ValueError as error:
+                raise CommandError("bad-argument", f"{self.name}: {error}") from None
+        given = found[1:]
+        if len(given) > most:
+            raise CommandError("bad-argument", f"{self.name}: expected at most {most} arguments")
+        values = [self._value(each, word) for each, word in self._paired(given, fixed)]
+        left = parameters[len(given) : fixed]
+        values.extend(self._default(each) for each in left if not each.repeated)
+        if signature.rest:
+            last = parameters[-1]
+            values.append(self._value(last, rest) if rest else self._default(last))
+        return values
+
+    def _with_rest(self, line: bytes, fixed: int) -> tuple[list[bytes], bytes]:
+        """The name and so many words, and what follows them as it is."""
+        words = line.split(None, fixed + 1)
+        return words[: fixed + 1], words[fixed + 1] if len(words) > fixed + 1 else b""
+
+    def _paired(self, given: list[bytes], fixed: int) -> Iterator[tuple[Parameter, bytes]]:
+        parameters = self.signature.parameters
+        repeated = fixed > 0 and parameters[fixed - 1].repeated
+        if len(given) > fixed and not repeated:
+            raise CommandError("bad-argument", f"too many arguments: expected {self.usage}")
+        for index, word in enumerate(given):
+            yield parameters[min(index, fixed - 1)], word
+
+    def _default(self, parameter: Parameter) -> object:
+        if parameter.required:
+            expected = f"expected {self.usage}"
+            raise CommandError("bad-argument", f"{parameter.name} is missing: {expected}")
+        return parameter.default
+
+    def _value(self, parameter: Parameter, word: bytes) -> object:
+        try:
+            return parameter.convert(word)
+        except UnicodeDecodeError:
+            raise CommandError("bad-encoding", f"{parameter.name}: expected UTF-8") from None
+        except ValueError as error:
+            why = str(error) if isinstance(error, BadWordError) and error.args else ""
+            text = (
+                f'{parameter.name} "{shown_word(word)}": {why or f"expected {parameter.expected}"}'
+            )
+            raise CommandError("bad-argument", text) from None
+
+
+def values_of(command: Command, words: list[bytes]) -> Iterable[object]:
+    """The values of a line of as many words as the command wants; quotes mean nothing.
+
+    :raises ValueError: (when read) for a word that is not what is wanted.
+    """
+    return map(call, command.converters, words[1:])
+
+
+def define(
+    function: Callable[..., Any], signature: Signature, name: str | None, **given: Any
+) -> Command:
+    """A command that calls a function.
+
+    :param name: the function's own in upper case by default.
+    :raises DefinitionError: for a name that no line can give, or a literal without a place.
+    """
+    known = function.__name__.strip("_").upper().replace("_", "-") if name is None else name
+    for each in (known, *given.get("aliases", ())):
+        if not each or not each.isascii() or not each.isprintable() or '"' in each or " " in each:
+            raise DefinitionError(f"command {each!r}: expected a word of ASCII characters")
+    if given.get("length") is not None and not (signature.words and signature.block):
+        raise DefinitionError(f"command {known}: length is for all words (Words) and a Block")
+    if given.get("rate") is not None and not given["rate"] > 0:
+        raise DefinitionError(
+            f"command {known}: rate {given['rate']}: expected more than 0 a second"
+        )
+    summary, _, details = (inspect.getdoc(function) or "").partition("\n")
+    plain = not (signature.rest or signature.block or signature.words) and all(
+        each.required and not each.repeated for each in signature.parameters
+    )
+    return Command(
+        name=known,
+        function=function,
+        signature=signature,
+        summary=summary.strip(),
+        details=details.strip(),
+        converters=tuple(each.convert for each in signature.parameters),
+        words=len(signature.parameters) + 1 if plain else 0,
+        guarded=any(given.get(each) for each in ("rate", "roles", "exclusive")),
+        session=signature.session,
+        **given,
+    )
+
+
+class Commands:
+    """Commands by name.
+
+    :param exact: whether names are taken as they are written: no other case, no prefix.
+    """
+
+    def __init__(self, exact: bool = False) -> None:
+        self._exact = exact
+        self._by_name: dict[str, Command] = {}
+        self._names: dict[str, None] = {}
+        #: Takes the lines that begin with no command, if there is one.
+        self.fallback: Command | None = None
+        #: Spellings that need no search.
+        self.spelled: dict[bytes, Command] = {}
+
+    def __iter__(self) -> Iterator[Command]:
+        return (self._by_name[name] for name in self._names)
+
+    def add(self, command: Command) -> None:
+        """Take one more.
+
+        :raises DefinitionError: for a name that is taken.
+        """
+        for name in (command.name, *command.aliases):
+            key = self._key(name)
+            if key in self._by_name:
+                raise DefinitionError(f"command {name}: there is one of that name")
+            self._by_name[key] = command
+            for spelling in {key, name} if self._exact else {key, name, name.lower()}:
+                self.spelled[spelling.encode()] = command
+        self._names[self._key(command.name)] = None
+
+    def remove(self, name: str) -> None:
+        """Forget a command of ours, so that a program can have its own.
+
+        :raises KeyError: if there is none.
+        """
+        command = self._by_name[self._key(name)]
+        self._names.pop(self._key(command.name))
+        for each in (command.name, *command.aliases):
+            del self._by_name[self._key(each)]
+        for spelling in [each for each, its in self.spelled.items() if its is command]:
+            del self.spelled[spelling]
+
+    def find(self, word: bytes) -> Command:
+        """The command that a peer means.
+
+        :raises CommandError: if there is none, or more than one.
+        """
+        found = self.spelled.get(word)
+        if found is not None:
+            return found
+        shown = shown_word(word)
+        key = self._key(word.decode("utf-8", "replace"))
+        if key in self._by_name:
+            return self._by_name[key]
+        if not self._exact:
+            meant = {
+                each.name: each for name, each in self._by_name.items() if name.startswith(key)
+            }
+            if len(meant) == 1:
+                return next(iter(meant.values()))
+            if meant:
+                names = ", ".join(list(meant)[:_LISTED])
+                raise CommandError("unknown-command", f'"{shown}" could be {names}')
+        if self.fallback is not None:
+            return self.fallback
+        close = difflib.get_close_matches(key[:40], self._names, 1)
+        hint = f"did you mean {close[0]}?" if close else "HELP lists the commands"
+        raise CommandError("unknown-command", f'"{shown}": {hint}')
+
+    def _key(self, name: str) -> str:
+        return name if self._exact else name.upper()

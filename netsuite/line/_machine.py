@@ -1,0 +1,597 @@
+"""What happens on one connection, without the connection: requests in, replies out, in order.
+
+The common case (commands that answer at once, to a peer that reads) is :meth:`Conversation.receive`
+alone. Everything else is a state that it is not in, and goes through :meth:`Conversation._work`,
+one step at a time.
+"""
+
+from collections import deque
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+)
+from inspect import isawaitable
+from operator import call
+from typing import Any
+
+from netsuite.line._commands import Command, Commands
+from netsuite.line._errors import CommandError
+from netsuite.line._limits import Limits
+from netsuite.line._output import Audit, Output, Slot
+from netsuite.line._replies import Replies, ReplyError
+from netsuite.line._requests import Request, Requests
+from netsuite.line._session import Session
+
+# Why the common case is not the case; see Conversation._state.
+_LOOPING = 1  # somebody up the stack is at it
+_PAUSED = 2  # the peer does not read
+_WAITING = 4  # a reply has yet to come, or to go out as a whole
+_QUEUED = 8  # requests wait for it
+_PARTIAL = 16  # a literal, or what is skipped
+_CLOSING = 32  # nothing new is begun
+_GONE = 64  # closed, lost, or handed over
+_WATCHED = 128  # each command needs a look: a transcript, or nobody has logged in
+_ENDING = 256  # the peer sends no more
+_TURNING = 512  # something else follows the reply to this command
+
+
+class Conversation:
+    """One peer's commands and their replies.
+
+    :ivar bytes_received: from the peer.
+    :ivar bytes_sent: handed to the output.
+    :ivar replies_sent: how many replies and pushes.
+    """
+
+    def __init__(
+        self,
+        commands: Commands,
+        limits: Limits,
+        replies: Replies,
+        output: Output,
+        audit: Audit | None = None,
+    ) -> None:
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.replies_sent = 0
+        self.session: Session
+        self._spelled = commands.spelled
+        self._limits = limits
+        self._replies = replies
+        self._output = output
+        self._audit = audit
+        self._requests = Requests(commands, limits)
+        self._queue: deque[Request] = deque()
+        self._queued_bytes = 0
+        self._slots: deque[Slot] = deque()
+        self._out: list[bytes] = []
+        self._unsent = 0
+        self._reading = True
+        self._resting = False
+        self._blocked = False
+        self._exclusive = False
+        self._last: CommandError | None = None
+        self._then: Callable[[], None] | None = None
+        self._state = 0
+
+    # What comes in.
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes, carry out the commands in them, and answer.
+
+        :param data: as it came from the peer.
+        """
+        self.bytes_received += len(data)
+        requests = self._requests
+        if self._state:
+            if not self._state & _GONE:
+                requests.held += data
+                self._work()
+            return
+        if requests.held:
+            data = bytes(requests.held) + data
+            requests.held.clear()
+        self._state = _LOOPING
+        at = 0
+        try:
+            while (end := data.find(b"\n", at)) >= 0:
+                line = data[at:end]
+                if end - at > self._limits.line_length:
+                    break  # or perhaps its line end is what is too much
+                at = end + 1
+                reply = self._at_once(line)
+                if reply is not None:
+                    self._out.append(reply)
+                    self._unsent += len(reply)
+                    if self._unsent > self._limits.buffer:
+                        self._flush()
+                if self._state != _LOOPING:
+                    break
+        finally:
+            self._state &= ~_LOOPING
+            if at < len(data):
+                requests.held[:0] = data[at:]
+        if requests.held or self._state:
+            self._work()
+        else:
+            self._flush()
+
+    def _at_once(self, line: bytes) -> bytes | None:
+        """The reply to a line, if there is nothing special about it; None if it went elsewhere."""
+        words = line.split()
+        if not words:
+            return self._general(line)
+        command = self._spelled.get(words[0])
+        if command is None or command.guarded or command.words != len(words) or b'"' in line:
+            return self._general(line)
+        try:
+            arguments = [*map(call, command.converters, words[1:])]
+        except ValueError:
+            return self._general(line)
+        try:
+            if command.session:
+                value = command.function(self.session, *arguments)
+            else:
+                value = command.function(*arguments)
+            kind = type(value)
+            if kind is str:
+                return self._replies.text(value)
+            if kind is int:
+                number: bytes = self._replies.whole % value
+                return number
+            if kind is bytes or value is None:
+                return self._replies.line(value)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises
+            return self._error(command.name, error)
+        return self._given(command, value)
+
+    def _general(self, line: bytes) -> bytes | None:
+        request = self._requests.request_of(line)
+        if request is None:
+            if self._requests.partial:
+                self._state |= _PARTIAL
+            return None
+        if request.exclusive:
+            self._queue.append(request)  # what stands behind it is not for us to look at
+            self._state |= _QUEUED
+            return None
+        return self._begin(request)
+
+    def end_of_input(self) -> None:
+        """The peer will send no more: answer what it has asked, then close."""
+        self._state |= _ENDING
+        self._work()
+
+    def pause_sending(self) -> None:
+        """The peer does not read: begin nothing, send nothing, read nothing."""
+        self._state |= _PAUSED
+        self._regulate()
+
+    def resume_sending(self) -> None:
+        """The peer has read."""
+        self._state &= ~_PAUSED
+        self._work()
+
+    def lost(self) -> None:
+        """The connection is gone: give up what was begun."""
+        self._state |= _GONE
+        self._queue.clear()
+        self._requests.held.clear()
+        while self._slots:
+            self._abandon(self._slots.popleft())
+        self.session.end()
+
+    # One step at a time.
+
+    def _work(self) -> None:
+        """Do what can be done now."""
+        if self._state & _LOOPING:
+            return
+        self._state |= _LOOPING
+        try:
+            while self._step():
+                if self._unsent > self._limits.buffer:
+                    self._flush()
+        finally:
+            self._state &= ~_LOOPING
+        self._flush()
+        self._settle()
+
+    def _step(self) -> bool:
+        """Do one thing; whether there may be more to do."""
+        if self._state & (_PAUSED | _GONE):
+            return False
+        if self._slots and self._deliver(self._slots[0]):
+            return True
+        if self._state & (_CLOSING | _TURNING):
+            return False
+        if self._queue and self._may_begin(self._queue[0]):
+            self._emit(self._begin(self._next_in_line()))
+            return True
+        if not self._may_read():
+            return False
+        found = self._requests.next()
+        if found is None:
+            return False
+        self._take(found)
+        return True
+
+    def _take(self, request: Request) -> None:
+        """Put a request into the queue, or what is said instead."""
+        if len(self._queue) < self._limits.queued:
+            self._queue.append(request)
+            self._queued_bytes += request.size
+        elif self._queue[-1].refused:
+            self._queue[-1].refused += 1
+        else:
+            most = self._limits.queued
+            error = CommandError("queue-full", f"expected at most {most} commands to wait")
+            self._queue.append(Request(None, error=error, refused=1))
+
+    def _next_in_line(self) -> Request:
+        request = self._queue[0]
+        if request.refused > 1:
+            request.refused -= 1
+        else:
+            self._queue.popleft()
+            self._queued_bytes -= request.size
+        return request
+
+    def _may_begin(self, request: Request) -> bool:
+        if not self._slots:
+            return True
+        return (
+            request.parallel
+            and len(self._slots) < self._limits.parallel
+            and all(each.parallel for each in self._slots)
+        )
+
+    def _may_read(self) -> bool:
+        """Whether a further request can be made of what is held."""
+        if any(each.exclusive for each in self._slots):
+            return False
+        if not self._queue:
+            return True
+        if self._queue[-1].exclusive or self._queued_bytes > self._limits.buffer:
+            return False
+        return len(self._queue) < self._limits.queued or self._limits.queue_full == "refuse"
+
+    # Carrying out.
+
+    def _begin(self, request: Request) -> bytes | None:
+        """Carry out; the reply, unless it comes later or has to wait for others."""
+        command, error = request.command, request.error
+        if self._audit is not None:
+            self._audit.request(self.session, request)
+            if error is None and command is not None:
+                error = self._audit.may(self.session, command)
+        if request.fatal:
+            self._state |= _CLOSING
+        if command is None or error is not None:
+            told = error or CommandError("unknown-command", "HELP lists the commands")
+            return self._answer(self._replies.error(told), request.parallel)
+        self._exclusive = command.exclusive
+        try:
+            if command.session:
+                value = command.function(self.session, *request.arguments)
+            else:
+                value = command.function(*request.arguments)
+        except Exception as raised:  # noqa: BLE001 - whatever a handler raises
+            return self._answer(self._error(command.name, raised), command.parallel)
+        return self._given(command, value)
+
+    def _given(self, command: Command, value: Any) -> bytes | None:
+        """What a handler has returned becomes a reply, now or later."""
+        if isawaitable(value):
+            slot = self._slot(command)
+            slot.pending = True
+            slot.give_up = self._output.wait_for(
+                value,
+                lambda result: self._came(slot, result),
+                lambda error: self._broke(slot, error),
+            )
+            return None
+        if command.signature.lines:
+            slot = self._slot(command)
+            slot.lines = _iterator(value)
+            if slot.lines is None:
+                slot.reply = self._error(command.name, _no_lines(value))
+            return None
+        return self._answer(self._line(command.name, value), command.parallel)
+
+    def _slot(self, command: Command) -> Slot:
+        several = command.signature.lines
+        slot = Slot(command.name, command.parallel, command.exclusive, several)
+        self._slots.append(slot)
+        self._state |= _WAITING
+        return slot
+
+    def _answer(self, reply: bytes, parallel: bool) -> bytes | None:
+        """The reply, if no other has to go out before."""
+        if not self._slots:
+            return reply
+        self._slots.append(Slot("", parallel, reply=reply))
+        return None
+
+    def _line(self, name: str, value: object) -> bytes:
+        try:
+            return self._replies.line(value)
+        except ReplyError as error:
+            return self._error(name, error)
+
+    def _error(self, name: str, error: Exception) -> bytes:
+        return self._replies.error(self._told(name, error))
+
+    def _told(self, name: str, error: Exception) -> CommandError:
+        """What a peer is told of an exception: nothing, unless it is meant for it."""
+        if isinstance(error, CommandError):
+            return error
+        self._output.failed(name, error)
+        return CommandError("failed", f"{name} failed")
+
+    def _came(self, slot: Slot, value: object) -> None:
+        """What a handler has promised is here."""
+        slot.pending = False
+        slot.give_up = None
+        if self._state & _GONE:
+            return
+        if slot.several:
+            slot.lines = _iterator(value)
+            if slot.lines is None:
+                slot.reply = self._error(slot.name, _no_lines(value))
+        else:
+            slot.reply = self._line(slot.name, value)
+        self._work()
+
+    def _broke(self, slot: Slot, error: Exception) -> None:
+        """What a handler has promised does not come."""
+        slot.pending = False
+        slot.give_up = None
+        if self._state & _GONE:
+            return
+        self._break_off(slot, error)
+        self._work()
+
+    # Sending.
+
+    def _deliver(self, slot: Slot) -> bool:
+        """Send what can be sent of the first reply that is due; whether it was anything."""
+        if slot.pending or self._resting:
+            return False
+        if slot.reply is not None:
+            self._slots.popleft()
+            self._emit(slot.reply)
+            return True
+        if isinstance(slot.lines, AsyncIterator):
+            slot.pending = True
+            slot.give_up = self._output.wait_for(
+                _pulled(slot.lines),
+                lambda line: self._pulled(slot, line),
+                lambda error: self._broke(slot, error),
+            )
+            return not slot.pending
+        if slot.lines is not None:
+            self._pull(slot, slot.lines)
+            return not self._resting
+        return False
+
+    def _pull(self, slot: Slot, lines: Iterator[str]) -> None:
+        """Send lines until there is enough for this turn."""
+        try:
+            for line in lines:
+                self._emit(self._replies.text(line))
+                slot.begun = True
+                if self._unsent > self._limits.buffer:
+                    self._flush()
+                    self._resting = True
+                    self._output.soon(self._rested)
+                    return
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises
+            self._break_off(slot, error)
+        else:
+            slot.reply = self._replies.end
+
+    def _rested(self) -> None:
+        self._resting = False
+        self._work()
+
+    def _pulled(self, slot: Slot, line: object) -> None:
+        slot.pending = False
+        slot.give_up = None
+        if self._state & _GONE:
+            return
+        if line is _END:
+            slot.reply = self._replies.end
+        else:
+            try:
+                self._emit(self._replies.text(line))  # type: ignore[arg-type]  # it says so itself
+                slot.begun = True
+            except Exception as error:  # noqa: BLE001 - not a line
+                self._break_off(slot, error)
+        self._work()
+
+    def _break_off(self, slot: Slot, error: Exception) -> None:
+        told = self._told(slot.name, error)
+        slot.lines = None
+        slot.reply = self._replies.broken_off(told) if slot.begun else self._replies.error(told)
+
+    def _abandon(self, slot: Slot) -> None:
+        if slot.give_up is not None:
+            slot.give_up()
+        if isinstance(slot.lines, AsyncGenerator):
+            self._output.wait_for(slot.lines.aclose(), _ignore, _ignore)
+        elif isinstance(slot.lines, Generator):
+            slot.lines.close()
+
+    def _emit(self, data: bytes | None) -> None:
+        if data is not None:
+            self._out.append(data)
+            self._unsent += len(data)
+            if self._audit is not None:
+                self._audit.reply(self.session, data)
+
+    def _flush(self) -> None:
+        out = self._out
+        if out:
+            data = out[0] if len(out) == 1 else b"".join(out)
+            self.replies_sent += len(out)
+            self.bytes_sent += len(data)
+            out.clear()
+            self._unsent = 0
+            self._output.write(data)
+
+    def _settle(self) -> None:
+        """Know what state this is, after all was done that can be done."""
+        state = self._state & (_PAUSED | _CLOSING | _ENDING | _GONE | _WATCHED | _TURNING)
+        if state & _GONE:
+            return
+        if self._slots:
+            state |= _WAITING
+        if self._queue:
+            state |= _QUEUED
+        if self._requests.partial:
+            state |= _PARTIAL
+        self._state = state
+        idle = not self._slots and not (state & _PAUSED)
+        if state & _TURNING and not self._slots:
+            self._turn()
+        elif (state & _CLOSING and not self._slots) or (
+            state & _ENDING and idle and not self._queue
+        ):
+            self._finish()
+        else:
+            self._regulate()
+            if self._blocked and self.writable:
+                self._blocked = False
+                self.session.became_writable()
+
+    def _regulate(self) -> None:
+        """Read from the peer, or do not."""
+        stop = bool(self._state & (_PAUSED | _CLOSING | _ENDING | _GONE)) or not self._may_read()
+        if stop and self._reading:
+            self._reading = False
+            self._output.pause_reading()
+        elif not stop and not self._reading:
+            self._reading = True
+            self._output.resume_reading()
+
+    def _finish(self) -> None:
+        if self._last is not None:
+            self._emit(self._replies.error(self._last))
+            self._flush()
+        self._state |= _GONE
+        self._output.close()
+
+    # For the session.
+
+    @property
+    def busy(self) -> bool:
+        """Whether the peer waits for us rather than we for the peer."""
+        return bool(self._state & (_WAITING | _QUEUED | _PAUSED))
+
+    @property
+    def writable(self) -> bool:
+        """Whether a push can go out now."""
+        if self._state & (_PAUSED | _GONE | _TURNING):
+            return False
+        return not (self._slots and self._slots[0].begun)
+
+    def push(self, data: bytes) -> bool:
+        """Send something that is no reply, if it can go out now."""
+        if not self.writable:
+            self._blocked = True
+            return False
+        if self._state & _LOOPING:
+            self._emit(data)
+        else:
+            self.bytes_sent += len(data)
+            self.replies_sent += 1
+            self._output.write(data)
+        return True
+
+    def watch(self, watching: bool) -> None:
+        """Let the audit see each command, or only those that are guarded."""
+        self._state = self._state | _WATCHED if watching else self._state & ~_WATCHED
+
+    def close(self, error: CommandError | None = None) -> None:
+        """Close once what was begun is answered."""
+        self._last = error
+        self._state |= _CLOSING
+        self._work()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._state |= _GONE
+        self._output.abort()
+
+    def start_tls(self, context: Any) -> None:
+        """Speak TLS once the reply is out."""
+        self._turning("TLS begins")
+        if self._requests.held:
+            self._state |= _CLOSING
+            raise CommandError("not-allowed", "expected nothing behind it before its reply")
+        self._then = lambda: self._begin_tls(context)
+        self._state |= _TURNING
+
+    def upgrade(self, take: Callable[[Any, bytes], Any]) -> None:
+        """Hand the connection over once the reply is out."""
+        self._turning("another protocol takes over")
+        self._then = lambda: self._hand_over(take)
+        self._state |= _TURNING
+
+    def _turning(self, what: str) -> None:
+        if not self._exclusive:
+            raise RuntimeError(f"{what}: expected of a command that is declared exclusive")
+
+    def _turn(self) -> None:
+        then, self._then = self._then, None
+        self._state &= ~_TURNING
+        if then is not None:
+            then()
+
+    def _begin_tls(self, context: Any) -> None:
+        if self._requests.held:
+            self.abort()
+            return
+        self._output.start_tls(context)
+        self.session.logout()
+        self.session.secure = True
+        self._work()
+
+    def _hand_over(self, take: Callable[[Any, bytes], Any]) -> None:
+        rest = bytes(self._requests.held)
+        self._requests.held.clear()
+        self._state |= _GONE
+        self._output.hand_over(take, rest)
+
+
+_END = object()
+
+
+async def _pulled(lines: AsyncIterator[str]) -> object:
+    try:
+        return await anext(lines)
+    except StopAsyncIteration:
+        return _END
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+def _iterator(value: object) -> Iterator[str] | AsyncIterator[str] | None:
+    """What gives lines; None for what does not."""
+    if isinstance(value, AsyncIterable):
+        return aiter(value)
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        return iter(value)
+    return None
+
+
+def _no_lines(value: object) -> ReplyError:
+    return ReplyError(f"{type(value).__name__} gives no lines: expected an iterable of str")

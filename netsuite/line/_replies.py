@@ -1,0 +1,76 @@
+"""From what a command gives to the bytes of its reply."""
+
+from collections.abc import Callable
+
+from netsuite.line._errors import CommandError
+from netsuite.line._wire import END, ERROR, PUSH, stuffed_bytes
+
+#: First bytes of lines that may have to be stuffed.
+_MARKED = b".*E"
+
+
+class ReplyError(TypeError):
+    """A program's command gave something that cannot be a reply of its kind."""
+
+
+class Replies:
+    """How replies look.
+
+    :param line_end: behind each line that is sent.
+    :param format_error: an error as bytes, line end included; the default is ``ERR code text``.
+    """
+
+    def __init__(
+        self, line_end: bytes, format_error: Callable[[CommandError], bytes] | None = None
+    ) -> None:
+        self.line_end = line_end
+        self.done = b"OK" + line_end
+        self.end = END.encode() + line_end
+        self.error = format_error or self._error
+        self.whole = b"%d" + line_end
+
+    def line(self, value: object) -> bytes:
+        """The reply of one line.
+
+        :param value: None for ``OK``, bytes as they are, or a text or a number.
+        :raises ReplyError: for a text of several lines, and for anything else.
+        """
+        if value is None:
+            return self.done
+        if isinstance(value, bytes):
+            return value
+        if isinstance(value, str | int | float):
+            return self.text(str(value))
+        raise ReplyError(
+            f"{type(value).__name__} is no reply: expected None, str, int, float or bytes"
+        )
+
+    def text(self, text: str) -> bytes:
+        """A line of text.
+
+        :raises ReplyError: for a text of several lines, or one that is not Unicode.
+        """
+        try:
+            data = text.encode()
+        except UnicodeEncodeError as error:
+            data = text.encode("utf-8", "surrogateescape")
+            if b"\xed" in data:  # pragma: no cover - a lone surrogate that stands for no byte
+                raise ReplyError(str(error)) from None
+        if b"\n" in data or b"\r" in data:
+            raise ReplyError("a line break within a line: give several lines")
+        if data[:1] in _MARKED:
+            data = stuffed_bytes(data)
+        return data + self.line_end
+
+    def push(self, text: str) -> bytes:
+        """A line that answers nothing."""
+        if "\n" in text or "\r" in text:
+            raise ReplyError("a line break within a line: give several lines")
+        return f"{PUSH} {text}".encode("utf-8", "surrogateescape") + self.line_end
+
+    def broken_off(self, error: CommandError) -> bytes:
+        """The end of several lines that were to be more."""
+        return END.encode() + b" " + self._error(error)
+
+    def _error(self, error: CommandError) -> bytes:
+        return f"{ERROR} {error}".encode("utf-8", "replace") + self.line_end

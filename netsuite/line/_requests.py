@@ -1,0 +1,194 @@
+"""From bytes to requests: lines, byte-counted literals, and what is too long."""
+
+from dataclasses import dataclass, field
+
+from netsuite.line._arguments import shown_word
+from netsuite.line._commands import Command, Commands
+from netsuite.line._errors import CommandError
+from netsuite.line._limits import Limits
+from netsuite.line._wire import literal_length
+
+#: How many times its limit a line or a literal may be, to be skipped rather than fatal.
+SKIPPED = 16
+
+_LOOKED_AT = 100  # bytes of a line that is too long, for the error
+
+
+@dataclass(slots=True)
+class Request:
+    """A command that a peer has given, or what was wrong with it.
+
+    :ivar command: which one; None if there is none.
+    :ivar arguments: for the handler, after the session.
+    :ivar error: what the peer is told instead of anything being done.
+    :ivar fatal: whether the connection ends with it.
+    :ivar line: as it came, for transcripts.
+    :ivar refused: how many there are of it, all of which came when the queue was full.
+    """
+
+    command: Command | None
+    arguments: list[object] = field(default_factory=list)
+    error: CommandError | None = None
+    fatal: bool = False
+    line: bytes = b""
+    size: int = 0
+    refused: int = 0
+
+    @property
+    def parallel(self) -> bool:
+        """Whether it may begin beside others that are."""
+        return self.command is None or self.error is not None or self.command.parallel
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether what follows it may be no lines."""
+        return self.fatal or (self.command is not None and self.command.exclusive)
+
+
+class Requests:
+    """The requests in a stream of bytes, each when it is asked for.
+
+    It holds at most one line or literal that is not complete, beside what it was fed at once.
+
+    :ivar held: bytes that no request was made of so far.
+    """
+
+    def __init__(self, commands: Commands, limits: Limits) -> None:
+        self._commands = commands
+        self._limits = limits
+        self.held = bytearray()
+        self._skip_bytes = 0
+        self._skip_line = 0
+        self._waiting: Request | None = None
+        self._needed = 0
+
+    @property
+    def partial(self) -> bool:
+        """Whether what comes next is not the beginning of a line."""
+        return bool(self._skip_bytes or self._skip_line or self._waiting)
+
+    def next(self) -> Request | None:
+        """The next request, or None if it has yet to come.
+
+        What was wrong with a line is in the request.
+        """
+        while True:
+            if self.partial:
+                found = self._finish()
+                if found is not None or self.partial:
+                    return found
+            end = self.held.find(b"\n")
+            if end < 0 and len(self.held) <= self._limits.line_length + 1:
+                return None
+            if end < 0 or self._too_long(end):
+                return self._overlong()
+            line = bytes(self.held[:end])
+            del self.held[: end + 1]
+            request = self.request_of(line)
+            if request is not None:
+                return request
+
+    def request_of(self, line: bytes) -> Request | None:
+        """What a whole line asks for; None for nothing, or until its literal is here."""
+        line = line.removesuffix(b"\r")
+        words = line.split()
+        if not words and self._commands.fallback is None:
+            return None
+        request = Request(None, line=line, size=len(line))
+        try:
+            command = request.command = self._commands.find(words[0] if words else b"")
+            length = self._length(command, words)
+            if length is None and command.signature.block and not command.length:
+                line, length = self._counted(command, line)
+                words = line.split()
+            if length is not None:
+                return self._literal(request, command, line, words, length)
+            request.arguments = command.arguments(line, words, self._limits.arguments)
+        except CommandError as error:
+            request.error = error
+        return request
+
+    def _length(self, command: Command, words: list[bytes]) -> int | None:
+        return None if command.length is None else command.length(words)
+
+    def _counted(self, command: Command, line: bytes) -> tuple[bytes, int]:
+        found = literal_length(line)
+        if found is None:
+            raise CommandError("bad-argument", f"no literal: expected {command.usage}")
+        return found
+
+    def _literal(
+        self, request: Request, command: Command, line: bytes, words: list[bytes], length: int
+    ) -> Request | None:
+        """Wait for the literal, or skip it if nothing can be done with it."""
+        try:
+            if length > self._limits.literal:
+                raise CommandError(
+                    "literal-too-large", f"expected at most {self._limits.literal} bytes"
+                )
+            request.arguments = command.arguments(line, words, self._limits.arguments)
+        except CommandError as error:
+            request.error = error
+            if length > max(self._limits.literal, 1) * SKIPPED:
+                request.fatal = True
+                return request
+        self._waiting = request
+        self._needed = length
+        request.size += length
+        return None
+
+    def _finish(self) -> Request | None:
+        """Go on with what is not complete."""
+        if self._waiting is not None:
+            return self._finish_literal(self._waiting)
+        if self._skip_bytes:
+            taken = min(self._skip_bytes, len(self.held))
+            del self.held[:taken]
+            self._skip_bytes -= taken
+            return None
+        end = self.held.find(b"\n")
+        skipped = len(self.held) if end < 0 else end
+        if skipped > self._skip_line:
+            self._skip_line = 0
+            error = CommandError("line-too-long", "there is no end of it")
+            return Request(None, error=error, fatal=True)
+        self._skip_line = 0 if end >= 0 else self._skip_line - skipped
+        del self.held[: skipped + (end >= 0)]
+        return None
+
+    def _finish_literal(self, request: Request) -> Request | None:
+        if request.error is not None:
+            # It is of no use: no need to have all of it at once.
+            taken = min(self._needed, len(self.held))
+            del self.held[:taken]
+            self._needed -= taken
+            if self._needed:
+                return None
+        behind = self.held[self._needed : self._needed + 2]
+        if not behind or behind == b"\r":
+            return None
+        self._waiting = None
+        if request.error is None:
+            request.arguments.append(bytes(self.held[: self._needed]))
+        end = 1 if behind[:1] == b"\n" else 2 if behind == b"\r\n" else 0
+        if not end and request.error is None:
+            text = f"{self._needed} bytes of literal: expected a line end behind them"
+            request.error = CommandError("bad-literal", text)
+        del self.held[: self._needed + end]
+        self._needed = 0
+        if not end:
+            self._skip_line = self._limits.line_length * SKIPPED
+        return request
+
+    def _too_long(self, end: int) -> bool:
+        return_at = end - 1 if end and self.held[end - 1 : end] == b"\r" else end
+        return return_at > self._limits.line_length
+
+    def _overlong(self) -> Request:
+        most = self._limits.line_length
+        start = bytes(self.held[: min(most, _LOOKED_AT)])
+        words = start.split(None, 1)
+        what = f"{shown_word(words[0])}: " if words else ""
+        error = CommandError("line-too-long", f"{what}expected at most {most} bytes")
+        self._skip_line = most * SKIPPED
+        return Request(None, error=error, line=start)

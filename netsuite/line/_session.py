@@ -1,0 +1,175 @@
+"""One peer's session, as commands see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from netsuite.line._errors import CommandError
+from netsuite.line._replies import Replies
+
+if TYPE_CHECKING:
+    from netsuite.line.app import LineApp
+
+
+class Line(Protocol):
+    """What a session needs of its connection."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether a push can go out now."""
+
+    def push(self, data: bytes) -> bool:
+        """Send something that is no reply, if it can go out now."""
+
+    def close(self, error: CommandError | None = None) -> None:
+        """Close once what was begun is answered."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+    def watch(self, watching: bool) -> None:
+        """Look at each command, or only at those with rules of their own."""
+
+    def start_tls(self, context: Any) -> None:
+        """Speak TLS after the reply to this command."""
+
+    def upgrade(self, take: Callable[[Any, bytes], Any]) -> None:
+        """Hand the connection over after the reply to this command."""
+
+
+class Session:
+    """One peer's session.
+
+    :ivar app: the application.
+    :ivar peer: who it is, for people: an address, or a path.
+    :ivar host: the peer's address for rates and limits: an IP address as text, or ``""``.
+    :ivar user: who has logged in; None for nobody.
+    :ivar roles: what that user may do.
+    :ivar secure: whether nobody on the way can read along: TLS, SSH, a UNIX socket.
+    :ivar clock: the time, and calls later (:class:`~twisted.internet.interfaces.IReactorTime`).
+    :ivar state: the program's own.
+    """
+
+    def __init__(
+        self,
+        app: LineApp,
+        line: Line,
+        replies: Replies,
+        *,
+        peer: str = "",
+        host: str = "",
+        secure: bool = False,
+        clock: Any = None,
+    ) -> None:
+        self.app = app
+        self.peer = peer
+        self.host = host
+        self.secure = secure
+        self.clock = clock
+        self.user: str | None = None
+        self.roles: frozenset[str] = frozenset()
+        self.state: dict[str, Any] = {}
+        self._line = line
+        self._replies = replies
+        self._on_writable: list[Callable[[], object]] = []
+        self._on_end: list[Callable[[], object]] = []
+        self._ended = False
+
+    def __repr__(self) -> str:
+        return f"<Session of {self.user or 'nobody'} from {self.peer}>"
+
+    @property
+    def writable(self) -> bool:
+        """Whether a push can go out now: the peer reads, and no reply is half sent."""
+        return self._line.writable
+
+    @property
+    def ended(self) -> bool:
+        """Whether the connection is gone."""
+        return self._ended
+
+    def send(self, text: str) -> bool:
+        """Send a line that answers nothing; it stands between replies, never inside one.
+
+        :returns: whether it was sent. It is not while the session is not writable, and
+            nothing is kept: see :meth:`on_writable`.
+        """
+        return self._line.push(self._replies.push(text))
+
+    def send_raw(self, data: bytes) -> bool:
+        """Send bytes as they are, line ends included, as :meth:`send` does."""
+        return self._line.push(data)
+
+    def on_writable(self, callback: Callable[[], object]) -> None:
+        """Call each time the session has become writable again."""
+        self._on_writable.append(callback)
+
+    def on_end(self, callback: Callable[[], object]) -> None:
+        """Call when the connection is gone; at once if it is."""
+        if self._ended:
+            callback()
+        else:
+            self._on_end.append(callback)
+
+    def login(self, user: str, roles: frozenset[str] = frozenset()) -> None:
+        """The peer is this user from now on."""
+        self.user = user
+        self.roles = frozenset(roles)
+        self.app.watch(self)
+
+    def logout(self) -> None:
+        """The peer is nobody again."""
+        self.user = None
+        self.roles = frozenset()
+        self.app.watch(self)
+
+    def close(self, error: CommandError | None = None) -> None:
+        """Close the connection after the reply to what was begun.
+
+        :param error: said last.
+        """
+        self._line.close(error)
+
+    def abort(self) -> None:
+        """Close the connection at once; what was not sent is lost."""
+        self._line.abort()
+
+    def start_tls(self, context: Any) -> None:
+        """Speak TLS after the reply to this command.
+
+        What the peer has sent behind the command in plain text ends the connection: an
+        attacker on the way could have put it there (RFC 2595 section 4, CVE-2011-0411).
+
+        :param context: a server's context factory, as ``startTLS`` of a transport takes it.
+        """
+        self._line.start_tls(context)
+
+    def upgrade(self, take: Callable[[Any, bytes], Any]) -> None:
+        """Hand the connection over after the reply to this command.
+
+        The command has to be declared ``exclusive``.
+
+        :param take: gets the transport and the bytes that came behind the command; returns
+            the protocol (:class:`~twisted.internet.interfaces.IProtocol`) that has the
+            connection from then on, which is then connected and given those bytes.
+        """
+        self._line.upgrade(take)
+
+    # For the connection and the application.
+
+    def watch(self, watching: bool) -> None:
+        """Look at each command, or only at those with rules of their own."""
+        self._line.watch(watching)
+
+    def became_writable(self) -> None:
+        """Tell those who wait for it."""
+        for callback in tuple(self._on_writable):
+            callback()
+
+    def end(self) -> None:
+        """The connection is gone."""
+        self._ended = True
+        self._on_writable.clear()
+        while self._on_end:
+            self._on_end.pop()()

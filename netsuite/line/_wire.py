@@ -1,0 +1,99 @@
+"""Lines on the wire: words, quoting, and how replies look.
+
+A line of text that could be taken for something else gets a ``.`` in front, which the
+reader takes off again (the dot-stuffing of RFC 5321 section 4.5.2, for three beginnings).
+"""
+
+import re
+from collections.abc import Sequence
+
+#: The end of a reply of several lines.
+END = "."
+
+#: How an error begins, and how a push does.
+ERROR = "ERR"
+PUSH = "*"
+
+_STUFFED = re.compile(r"[.*]|ERR(?![^ ])")
+_STUFFED_BYTES = re.compile(rb"[.*]|ERR(?![^ ])")
+_LITERAL = re.compile(rb"\{(\d{1,19})\+?\}\Z")
+_WHITE = b" \t"
+
+_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b'"': b'"', b"\\": b"\\"}
+_WORD = re.compile(
+    rb"""[ \t]*(?:"((?:[^"\\]|\\["\\nrt]|\\x[0-9A-Fa-f]{2})*)"(?=[ \t]|\Z)|([^" \t][^ \t]*))"""
+)
+_ESCAPE = re.compile(rb"""\\(?:(["\\nrt])|x([0-9A-Fa-f]{2}))""")
+_PLAIN = re.compile(r'[^\s"{\x00-\x1f\x7f]\S*')
+_SHOWN = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
+
+
+def stuffed(text: str) -> str:
+    """A line of text as it is sent."""
+    return f".{text}" if _STUFFED.match(text) else text
+
+
+def stuffed_bytes(text: bytes) -> bytes:
+    """A line of text as it is sent."""
+    return b"." + text if _STUFFED_BYTES.match(text) else text
+
+
+def unstuffed(line: str) -> str:
+    """A line that was sent, as text."""
+    return line.removeprefix(".")
+
+
+def quote(text: str) -> str:
+    """A word of a command line: as it is where that can be, or in quotes.
+
+    :param text: anything; what is no printable character has an escape.
+    """
+    if _PLAIN.fullmatch(text) and text.isprintable():
+        return text
+    shown = (
+        _SHOWN.get(each) or (f"\\x{ord(each):02x}" if ord(each) < 0x20 or each == "\x7f" else each)
+        for each in text
+    )
+    return '"' + "".join(shown) + '"'
+
+
+def command_line(name: str, arguments: Sequence[object]) -> str:
+    """A command as it is sent, without the line end.
+
+    :param arguments: each is one word, quoted if need be; a float or an address as ``str`` has it.
+    """
+    return " ".join([name, *(quote(str(each)) for each in arguments)])
+
+
+def words_of(line: bytes) -> list[tuple[bytes, int]]:
+    """The words of a line that has quotes, unquoted, and where each one begins.
+
+    :raises ValueError: for quotes that do not close, stand inside a word, or have an escape
+        that there is not.
+    """
+    found: list[tuple[bytes, int]] = []
+    at = 0
+    line = line.rstrip(_WHITE)
+    while at < len(line):
+        match = _WORD.match(line, at)
+        if match is None:
+            raise ValueError('quotes that do not match: expected "..." with \\" for quotes inside')
+        quoted, plain = match.groups()
+        word = plain if quoted is None else _ESCAPE.sub(_unescaped, quoted)
+        start = match.end() - (len(plain) if quoted is None else len(quoted) + 2)
+        found.append((word, start))
+        at = match.end()
+    return found
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    short, code = match.groups()
+    return _ESCAPES[short] if short else bytes([int(code, 16)])
+
+
+def literal_length(line: bytes) -> tuple[bytes, int] | None:
+    """The line without its ``{n}`` and the length that it counts, if it ends in one."""
+    match = _LITERAL.search(line)
+    if match is None:
+        return None
+    return line[: match.start()], int(match[1])

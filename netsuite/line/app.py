@@ -1,0 +1,264 @@
+"""A line application: commands, and the rules that hold for all of them."""
+
+import json
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, Literal, Protocol, TypeVar
+
+from netsuite.ip import parse_address, rate_key
+from netsuite.line._arguments import Rest, Signature, signature_of
+from netsuite.line._commands import Command, Commands, Length, define
+from netsuite.line._errors import CommandError
+from netsuite.line._help import help_lines, help_of
+from netsuite.line._limits import Limits
+from netsuite.line._machine import Conversation
+from netsuite.line._output import Output
+from netsuite.line._replies import Replies
+from netsuite.line._requests import Request
+from netsuite.line._session import Session
+from netsuite.net import TokenBuckets
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Extension(Protocol):
+    """Something that adds commands to an application: authentication, channels, STARTTLS."""
+
+    def install(self, app: "LineApp") -> None:
+        """Add them."""
+
+
+class Recorder(Protocol):
+    """What hears of each request and reply: a transcript."""
+
+    def request(self, session: Session, request: Request) -> None:
+        """A peer asks."""
+
+    def reply(self, session: Session, data: bytes) -> None:
+        """It is answered."""
+
+
+class LineApp:
+    """Commands for peers that speak in lines.
+
+    Commands are functions; their annotations say what the words of a line become::
+
+        app = LineApp("calculator")
+
+        @app.command()
+        def add(a: float, b: float) -> float:
+            \"\"\"Add two numbers.\"\"\"
+            return a + b
+
+    ``HELP``, ``HELP NAME``, ``COMMANDS`` (JSON) and ``QUIT`` are there by themselves.
+
+    :param name: of the application, for its greeting and help.
+    :param greeting: said to each peer first, as ``* greeting``; None for nothing.
+    :param limits: of each connection.
+    :param line_end: sent behind each line; LF and CRLF are both taken.
+    :param exact: whether commands are taken only as they are written: no other case, no
+        unique prefixes.
+    :param invalid_utf8: what becomes of words that are not UTF-8: ``strict``, they are refused
+        with ``ERR bad-encoding``; ``replace``, U+FFFD stands for what cannot be decoded; or
+        ``surrogateescape``, they are kept (PEP 383) and go out as they came in.
+    :param builtins: whether there are HELP, COMMANDS and QUIT.
+    :param format_error: an error reply as bytes, line end included; ``ERR code text`` by default.
+    :param fallback: takes the lines whose first word is no command: the session and the line
+        without its end, as bytes.
+    :ivar commands: those there are.
+    :ivar login_required: whether peers have to log in before they may give commands that are
+        not ``open``.
+    :ivar on_connect: called with each new session.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        greeting: str | None = None,
+        limits: Limits | None = None,
+        line_end: Literal[b"\r\n", b"\n"] = b"\r\n",
+        exact: bool = False,
+        invalid_utf8: Literal["strict", "replace", "surrogateescape"] = "strict",
+        builtins: bool = True,
+        format_error: Callable[[CommandError], bytes] | None = None,
+        fallback: Callable[[Session, bytes], object] | None = None,
+    ) -> None:
+        if line_end not in {b"\r\n", b"\n"}:
+            raise ValueError(f"line_end {line_end!r}: expected b'\\r\\n' or b'\\n'")
+        self.name = name
+        self.greeting = greeting
+        self.limits = limits or Limits()
+        self.replies = Replies(line_end, format_error)
+        self.commands = Commands(exact)
+        self.login_required = False
+        self.on_connect: list[Callable[[Session], object]] = []
+        self.recorder: Recorder | None = None
+        self._errors = invalid_utf8
+        self._buckets: dict[str, TokenBuckets] = {}
+        if fallback is not None:
+            whole = Signature((), session=True, line=True)
+            self.commands.fallback = define(fallback, whole, "LINE", hidden=True)
+        if builtins:
+            self._add_builtins()
+
+    def __repr__(self) -> str:
+        return f"<LineApp {self.name}>"
+
+    def command(
+        self,
+        name: str | None = None,
+        *,
+        aliases: Collection[str] = (),
+        roles: Collection[str] = (),
+        open: bool = False,  # noqa: A002 - the field's word
+        rate: float | None = None,
+        parallel: bool = False,
+        exclusive: bool = False,
+        hidden: bool = False,
+        secret: bool = False,
+        length: Length | None = None,
+    ) -> Callable[[_Function], _Function]:
+        """Make a function a command.
+
+        A first parameter that is annotated :class:`Session` gets the session. The others are
+        words of the line, by their annotations: ``int``, ``float``, ``bool``, ``str`` (a word,
+        or several in quotes), ``bytes``, ``Literal["a", "b"]`` and enumerations, ``Address`` and
+        ``Network``; ``Rest`` is the rest of the line, ``Block`` a byte-counted literal. Defaults
+        make them optional, ``*names`` takes as many as come.
+
+        What the function returns is the reply: None for ``OK``, a text or a number for a line,
+        bytes for exactly these, or an awaitable of one of them. A generator, an asynchronous
+        generator, or a function whose return annotation is a list or an iterator of ``str``, gives
+        several lines, which are taken as the peer reads them. :class:`CommandError` is an
+        error reply; any other exception is logged, and the peer reads ``ERR failed``.
+
+        :param name: in upper case by custom; made of the function's name by default.
+        :param aliases: other names.
+        :param roles: a peer needs one of them; see :meth:`Session.login`.
+        :param open: whether peers may give it before they have logged in.
+        :param rate: times a second for each client network (/24, /64), as many again at once.
+        :param parallel: whether it may run beside others that are parallel. Replies keep the
+            order of the commands all the same.
+        :param exclusive: for commands that hand the connection over or begin TLS: nothing
+            behind them is looked at before they are answered.
+        :param hidden: whether help leaves it out.
+        :param secret: whether transcripts leave its arguments out.
+        :param length: for a command of ``Words`` and a ``Block``: how many bytes follow a line.
+        :raises DefinitionError: (when the function is there) for what no line can give.
+        """
+
+        def defined(function: _Function) -> _Function:
+            self._define(
+                function,
+                name,
+                aliases=tuple(aliases),
+                roles=frozenset(roles),
+                open=open,
+                rate=rate,
+                parallel=parallel,
+                exclusive=exclusive,
+                hidden=hidden,
+                secret=secret,
+                length=length,
+            )
+            return function
+
+        return defined
+
+    def add(self, extension: Extension) -> None:
+        """Have what an extension brings, authentication or channels for example."""
+        extension.install(self)
+
+    def _define(self, function: Callable[..., Any], name: str | None, **given: Any) -> None:
+        signature = signature_of(function, Session, self._errors)
+        command = define(function, signature, name, **given)
+        self.commands.add(command)
+        if command.rate is not None:
+            self._buckets[command.name] = TokenBuckets(command.rate, max(1.0, command.rate))
+
+    # What happens on a connection.
+
+    def converse(
+        self, output: Output, *, peer: str = "", host: str = "", secure: bool = False, clock: Any
+    ) -> Conversation:
+        """A conversation with a new peer.
+
+        :param output: its connection.
+        :param peer: who it is, for people.
+        :param host: its IP address as text, for rates; ``""`` if it has none.
+        :param secure: whether nobody on the way can read along.
+        :param clock: the time, and calls later.
+        """
+        conversation = Conversation(self.commands, self.limits, self.replies, output, self)
+        conversation.session = Session(
+            self, conversation, self.replies, peer=peer, host=host, secure=secure, clock=clock
+        )
+        self.watch(conversation.session)
+        for callback in self.on_connect:
+            callback(conversation.session)
+        return conversation
+
+    def watch(self, session: Session) -> None:
+        """Look at each of a session's commands, or only at those with rules of their own."""
+        session.watch(self.recorder is not None or (self.login_required and session.user is None))
+
+    def visible(self, session: Session) -> Iterator[Command]:
+        """The commands that a session is told of."""
+        for command in self.commands:
+            if not command.hidden and self._forbidden(session, command) is None:
+                yield command
+
+    def may(self, session: Session, command: Command) -> CommandError | None:
+        """Why a session may not give a command now, if it may not."""
+        error = self._forbidden(session, command)
+        if error is None and command.rate is not None:
+            key = rate_key(parse_address(session.host)) if session.host else session.peer
+            if not self._buckets[command.name].take(key, session.clock.seconds()):
+                text = f"{command.name}: expected at most {command.rate:g} a second"
+                return CommandError("rate-limit", text)
+        return error
+
+    def _forbidden(self, session: Session, command: Command) -> CommandError | None:
+        if command.open:
+            return None
+        if self.login_required and session.user is None:
+            return CommandError("not-allowed", f"{command.name}: expected AUTH first")
+        if command.roles and not command.roles & session.roles:
+            return CommandError("not-allowed", f"{command.name} is not for you")
+        return None
+
+    def request(self, session: Session, request: Request) -> None:
+        """Tell the recorder."""
+        if self.recorder is not None:
+            self.recorder.request(session, request)
+
+    def reply(self, session: Session, data: bytes) -> None:
+        """Tell the recorder."""
+        if self.recorder is not None:
+            self.recorder.reply(session, data)
+
+    # What is there by itself.
+
+    def _add_builtins(self) -> None:
+        @self.command(open=True, aliases=["?"])
+        def help_(session: Session, name: Rest = "") -> Iterator[str]:
+            """Say what commands there are, or what one of them does."""
+            if name:
+                yield from help_of(self.commands.find(name.split()[0].encode()))
+            else:
+                yield from help_lines(self.name, self.visible(session))
+
+        @self.command(open=True)
+        def commands(session: Session) -> str:
+            """List the commands for programs, as JSON."""
+            return self.described(session)
+
+        @self.command(open=True, aliases=["EXIT"])
+        def quit_(session: Session) -> None:
+            """Close the connection."""
+            session.close()
+
+    def described(self, session: Session) -> str:
+        """The commands that a session is told of, as JSON in one line."""
+        commands = [each.described() for each in self.visible(session)]
+        return json.dumps({"app": self.name, "version": 1, "commands": commands})

@@ -1,0 +1,251 @@
+"""A line application over streams: the protocol and its factory.
+
+The protocol is its transport's producer: while the peer does not read, nothing is read
+from it either, and no command is begun.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IPushProducer,
+    IReactorTime,
+    ISSLTransport,
+    IUNIXTransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from netsuite.line._errors import CommandError
+from netsuite.line._machine import Conversation
+from netsuite.line._session import Session
+from netsuite.line.app import LineApp
+from netsuite.net import ConnectionCounters, StreamTransport
+
+_LOOKS = 4  # how often within its limit a silent peer is looked at
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class LineProtocol(Protocol):
+    """One peer of a line application.
+
+    :ivar session: the peer's.
+    """
+
+    _log = Logger()
+    transport: StreamTransport  # type: ignore[assignment]  # Twisted's says less
+    factory: "LineFactory"
+    session: Session
+    _conversation: Conversation
+    _idle: IDelayedCall | None = None
+    _login: IDelayedCall | None = None
+
+    @property
+    def bytes_received(self) -> int:
+        """Payload bytes that came from the peer."""
+        return self._conversation.bytes_received
+
+    @property
+    def bytes_sent(self) -> int:
+        """Payload bytes handed to the transport."""
+        return self._conversation.bytes_sent
+
+    def connectionMade(self) -> None:
+        """Greet the peer."""
+        factory, transport = self.factory, self.transport
+        app = factory.app
+        peer = transport.getPeer()
+        conversation = self._conversation = app.converse(
+            self,
+            peer=_shown(peer),
+            host=getattr(peer, "host", ""),
+            secure=factory.secure(transport),
+            clock=factory.clock,
+        )
+        self.session = conversation.session
+        # The byte path begins there.
+        self.dataReceived = conversation.receive  # type: ignore[method-assign]
+        factory.counters.connection_opened(self)
+        transport.registerProducer(self, True)
+        if app.greeting is not None:
+            self.session.send(app.greeting)
+        if app.limits.idle is not None:
+            self._look_again(app.limits.idle / _LOOKS, 0, _LOOKS)
+        if app.login_required and app.limits.login is not None:
+            self._login = factory.clock.callLater(app.limits.login, self._too_late)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Give up what was begun."""
+        for timer in (self._idle, self._login):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self.factory.counters.connection_closed(self)
+        self._conversation.lost()
+
+    def readConnectionLost(self) -> None:
+        """The peer will send no more: answer what it has asked, then close."""
+        self._conversation.end_of_input()
+
+    def writeConnectionLost(self) -> None:
+        """Our sending direction is closed: nothing to do."""
+
+    # The transport's producer.
+
+    def pauseProducing(self) -> None:
+        """The transport has enough to send."""
+        self._conversation.pause_sending()
+
+    def resumeProducing(self) -> None:
+        """The transport has sent it."""
+        self._conversation.resume_sending()
+
+    def stopProducing(self) -> None:
+        """The connection is gone; :meth:`connectionLost` follows."""
+
+    # For the daemon.
+
+    def drain(self, clock: IReactorTime, grace: float) -> None:
+        """Answer what has come in, then close."""
+        self._conversation.end_of_input()
+
+    def expire(self, reason: str) -> None:
+        """Time is up: say so, and close."""
+        self.session.close(CommandError("timeout", f"{reason} time is over"))
+
+    # Time.
+
+    def _look_again(self, interval: float, before: int, looks: int) -> None:
+        self._idle = self.factory.clock.callLater(interval, self._look, interval, before, looks)
+
+    def _look(self, interval: float, before: int, looks: int) -> None:
+        now = self._conversation.bytes_received
+        if now != before or self._conversation.busy:
+            self._look_again(interval, now, _LOOKS)
+        elif looks > 1:
+            self._look_again(interval, now, looks - 1)
+        else:
+            idle = self.factory.app.limits.idle
+            self.session.close(CommandError("timeout", f"nothing came for {idle:g} seconds"))
+
+    def _too_late(self) -> None:
+        if self.session.user is None:
+            seconds = self.factory.app.limits.login
+            self.session.close(CommandError("timeout", f"expected AUTH within {seconds:g} seconds"))
+
+    # What the conversation asks for.
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+        self.transport.write(data)
+
+    def close(self) -> None:
+        """Close once all is sent."""
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.transport.abortConnection()
+
+    def pause_reading(self) -> None:
+        """Read no more."""
+        self.transport.pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        self.transport.resumeProducing()
+
+    def soon(self, function: Callable[[], object]) -> None:
+        """Call after others have had their turn."""
+        self.factory.clock.callLater(0, function)
+
+    def wait_for(
+        self,
+        awaited: Awaitable[Any],
+        done: Callable[[object], None],
+        failed: Callable[[Exception], None],
+    ) -> Callable[[], object]:
+        """Call one of the two when there is a result."""
+        deferred = (
+            awaited if isinstance(awaited, Deferred) else Deferred.fromCoroutine(_of(awaited))
+        )
+        deferred.addCallbacks(done, lambda failure: failed(failure.value))
+        deferred.addErrback(self._unexpected)
+        return deferred.cancel
+
+    def failed(self, name: str, error: Exception) -> None:
+        """Log what a command has raised that is nothing for the peer."""
+        self._log.failure(
+            "{command} of {session} failed",
+            failure=Failure(error),
+            command=name,
+            session=self.session,
+        )
+
+    def _unexpected(self, failure: Failure) -> None:
+        self._log.failure("{session}", failure=failure, session=self.session)
+        self.transport.abortConnection()
+
+    def start_tls(self, context: Any) -> None:
+        """Speak TLS from now on."""
+        self.transport.startTLS(context)  # type: ignore[attr-defined]  # streams that can
+
+    def hand_over(self, take: Callable[[Any, bytes], Any], rest: bytes) -> None:
+        """Let another protocol have the connection."""
+        transport: Any = self.transport
+        transport.unregisterProducer()
+        self.connectionLost()
+        protocol = take(transport, rest)
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        if rest:
+            protocol.dataReceived(rest)
+
+
+async def _of(awaited: Awaitable[Any]) -> Any:
+    return await awaited
+
+
+def _shown(peer: IAddress) -> str:
+    """An address for people."""
+    host, port = getattr(peer, "host", None), getattr(peer, "port", None)
+    if host is None:
+        name = getattr(peer, "name", None)
+        return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name or peer)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class LineFactory(Factory):
+    """Serves a line application on any stream.
+
+    :param app: the application.
+    :param clock: the time, and calls later; usually the reactor.
+    :ivar counters: totals since the factory was made.
+    """
+
+    noisy = False
+
+    def __init__(self, app: LineApp, clock: IReactorTime) -> None:
+        self.app = app
+        self.clock = clock
+        self.counters = ConnectionCounters()
+
+    def buildProtocol(self, addr: IAddress | None) -> LineProtocol:  # type: ignore[override]
+        """A protocol for one connection."""
+        protocol = LineProtocol()
+        protocol.factory = self
+        return protocol
+
+    def secure(self, transport: Any) -> bool:
+        """Whether nobody on the way can read what passes this transport."""
+        return ISSLTransport.providedBy(transport) or IUNIXTransport.providedBy(transport)
+
+    def refusal(self, reason: str) -> bytes:
+        """What a peer is told that is not let in."""
+        return self.app.replies.error(CommandError("not-allowed", reason.replace("_", " ")))
