@@ -18,6 +18,7 @@ class Replies:
 
     :param line_end: behind each line that is sent.
     :param format_error: an error as bytes, line end included; the default is ``ERR code text``.
+    :ivar errors: how many were said.
     """
 
     def __init__(
@@ -26,7 +27,8 @@ class Replies:
         self.line_end = line_end
         self.done = b"OK" + line_end
         self.end = END.encode() + line_end
-        self.error = format_error or self._error
+        self.errors = 0
+        self._format = format_error or self._error
         self.whole = b"%d" + line_end
 
     def line(self, value: object) -> bytes:
@@ -68,8 +70,14 @@ class Replies:
             raise ReplyError("a line break within a line: give several lines")
         return f"{PUSH} {text}".encode("utf-8", "surrogateescape") + self.line_end
 
+    def error(self, error: CommandError) -> bytes:
+        """What is said instead of a result."""
+        self.errors += 1
+        return self._format(error)
+
     def broken_off(self, error: CommandError) -> bytes:
         """The end of several lines that were to be more."""
+        self.errors += 1
         return END.encode() + b" " + self._error(error)
 
     def _error(self, error: CommandError) -> bytes:

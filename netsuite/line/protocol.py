@@ -56,6 +56,11 @@ class LineProtocol(Protocol):
         """Payload bytes handed to the transport."""
         return self._conversation.bytes_sent
 
+    @property
+    def replies_sent(self) -> int:
+        """Replies and pushes handed to the transport."""
+        return self._conversation.replies_sent
+
     def connectionMade(self) -> None:
         """Greet the peer."""
         factory, transport = self.factory, self.transport
@@ -69,8 +74,9 @@ class LineProtocol(Protocol):
             clock=factory.clock,
         )
         self.session = conversation.session
-        # The byte path begins there.
+        # The byte path: nothing of ours is in between.
         self.dataReceived = conversation.receive  # type: ignore[method-assign]
+        self.write = transport.write  # type: ignore[method-assign]
         factory.counters.connection_opened(self)
         transport.registerProducer(self, True)
         if app.greeting is not None:
@@ -221,6 +227,31 @@ def _shown(peer: IAddress) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+class LineCounters(ConnectionCounters):
+    """Totals of a factory, with what was said in lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._talking: set[LineProtocol] = set()
+        self._replies = 0
+
+    @property
+    def replies_sent(self) -> int:
+        """Replies and pushes, over all connections."""
+        return self._replies + sum(each.replies_sent for each in self._talking)
+
+    def connection_opened(self, connection: LineProtocol) -> None:  # type: ignore[override]  # ours
+        """Count a new connection."""
+        super().connection_opened(connection)
+        self._talking.add(connection)
+
+    def connection_closed(self, connection: LineProtocol) -> None:  # type: ignore[override]  # ours
+        """Keep what a connection counted, now that it is gone."""
+        super().connection_closed(connection)
+        self._talking.discard(connection)
+        self._replies += connection.replies_sent
+
+
 class LineFactory(Factory):
     """Serves a line application on any stream.
 
@@ -234,7 +265,7 @@ class LineFactory(Factory):
     def __init__(self, app: LineApp, clock: IReactorTime) -> None:
         self.app = app
         self.clock = clock
-        self.counters = ConnectionCounters()
+        self.counters = LineCounters()
 
     def buildProtocol(self, addr: IAddress | None) -> LineProtocol:  # type: ignore[override]
         """A protocol for one connection."""

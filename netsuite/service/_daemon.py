@@ -106,7 +106,8 @@ class Daemon(MultiService):
             else AccessLog(config.access_log, config.log_format, monotonic)
         )
         self._totals = {
-            each.name: Totals(each.name, self._durations, monotonic) for each in listeners
+            each.name: Totals(each.name, self._durations, monotonic, each.counts)
+            for each in listeners
         }
         self._parts = [
             self._part(listener, description, monotonic)

@@ -1,6 +1,6 @@
 """What a daemon is to serve, and where it does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,15 @@ class Listener:
     :ivar endpoints: endpoint strings (:func:`netsuite.net.endpoints.server_endpoint`).
     :ivar datagrams: builds a protocol for UDP on the same addresses; None for no UDP.
         See :class:`netsuite.net.datagram.DatagramReceiver`.
+    :ivar counts: the service's own totals since it started, for metrics: ``line_replies`` is
+        ``netsuite_line_replies_total``. None for none.
     """
 
     name: str
     factory: IProtocolFactory
     endpoints: tuple[str, ...]
     datagrams: Callable[[], Any] | None = None
+    counts: Callable[[], Mapping[str, int]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

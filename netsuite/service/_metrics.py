@@ -113,6 +113,23 @@ class StatsCollector(Collector):
                 for reason, count in reasons.items():
                     family.add_metric(self._labels(each.name, reason), count)
         yield from (accepted, active, refused, cut, received, sent)
+        yield from self._counts(labels)
+
+    def _counts(self, labels: tuple[str, str]) -> Iterator[Metric]:
+        """What services count themselves."""
+        families: dict[str, CounterMetricFamily] = {}
+        for each in self._stats.listeners:
+            for name, count in each.counts.items():
+                family = families.setdefault(
+                    name,
+                    CounterMetricFamily(
+                        f"netsuite_{name}",
+                        f"Counted by the service: {name.replace('_', ' ')}.",
+                        labels=labels,
+                    ),
+                )
+                family.add_metric(self._labels(each.name), count)
+        yield from families.values()
 
     def _rest(self) -> Iterator[Metric]:
         yield self._gauge(

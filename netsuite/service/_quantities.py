@@ -12,10 +12,14 @@ _WHOLE = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _BYTES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
+_SIZES = {**_BYTES, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
 _PLAIN = {"": 1.0}
 
 SECONDS = "seconds, such as 10 or 1.5, or with a unit: 500ms, 2m, 1h"
 BYTES = "bytes a second, such as 64000, or with a unit: 500k, 2M, 1G (k is 1000)"
+SIZE = (
+    "bytes, such as 65536, or with a unit: 64k, 10M, 1G (k is 1000), 64Ki, 64Mi, 1Gi (Ki is 1024)"
+)
 NUMBER = "a number of 0 or more, such as 20 or 0.5"
 WHOLE = "a whole number, such as 100"
 BOOLEAN = "1, true, yes or on, or 0, false, no or off"
@@ -32,6 +36,11 @@ def parse_seconds(text: str) -> float:
 def parse_byte_rate(text: str) -> float:
     """``64000``, ``500k``, ``2M`` or ``1G`` in bytes a second."""
     return _quantity(text, _BYTES, BYTES)
+
+
+def parse_size(text: str) -> int:
+    """``65536``, ``64k``, ``10M``, ``1G``, ``64Ki``, ``64Mi`` or ``1Gi`` in whole bytes."""
+    return int(_quantity(text, _SIZES, SIZE))
 
 
 def parse_number(text: str) -> float:

@@ -19,6 +19,7 @@ from netsuite.service._quantities import (
     parse_byte_rate,
     parse_number,
     parse_seconds,
+    parse_size,
     parse_whole,
 )
 
@@ -80,6 +81,7 @@ _NUMERIC = (int, float)
 BOOLEAN = Kind("", parse_boolean, (bool,), "true or false, without quotes")
 SECONDS = Kind("SECONDS", parse_seconds, (*_NUMERIC, str), _quantities.SECONDS)
 BYTE_RATE = Kind("BYTES", parse_byte_rate, (*_NUMERIC, str), _quantities.BYTES)
+SIZE = Kind("BYTES", parse_size, (int, str), _quantities.SIZE)
 NUMBER = Kind("NUMBER", parse_number, _NUMERIC, _quantities.NUMBER)
 WHOLE = Kind("NUMBER", parse_whole, (int,), _quantities.WHOLE)
 PORT = Kind("NUMBER", parse_port, (int,), "a number from 0 to 65535")

@@ -85,6 +85,7 @@ class ListenerStats:
         ``ban``).
     :ivar bytes_received: on the wire, which under TLS is ciphertext.
     :ivar bytes_sent: likewise.
+    :ivar counts: what the service itself counts, by name.
     """
 
     name: str
@@ -95,6 +96,7 @@ class ListenerStats:
     cut: dict[str, int] = field(default_factory=dict)
     bytes_received: int = 0
     bytes_sent: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
 
     def __add__(self, other: "ListenerStats") -> "ListenerStats":
         return ListenerStats(
@@ -106,6 +108,7 @@ class ListenerStats:
             cut=_sum_counts(self.cut, other.cut),
             bytes_received=self.bytes_received + other.bytes_received,
             bytes_sent=self.bytes_sent + other.bytes_sent,
+            counts=_sum_counts(self.counts, other.counts),
         )
 
 

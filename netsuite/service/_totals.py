@@ -1,6 +1,6 @@
 """Counting connections, and saying in the log what became of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
@@ -23,12 +23,20 @@ class Totals:
 
     :param durations: where the length of each connection is counted.
     :param clock: seconds that do not jump.
+    :param counts: what the service itself counts.
     """
 
-    def __init__(self, name: str, durations: Histogram, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        name: str,
+        durations: Histogram,
+        clock: Callable[[], float],
+        counts: Callable[[], Mapping[str, int]] | None = None,
+    ) -> None:
         self._name = name
         self._durations = durations
         self._clock = clock
+        self._counts = counts
         self._gates: list[Gate] = []
         self._accepted = 0
         self._closed = 0
@@ -72,6 +80,7 @@ class Totals:
             cut=dict(self._cut),
             bytes_received=self._received + sum(each.bytes_received for each in connections),
             bytes_sent=self._sent + sum(each.bytes_sent for each in connections),
+            counts={} if self._counts is None else dict(self._counts()),
         )
 
 

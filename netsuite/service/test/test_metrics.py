@@ -33,6 +33,7 @@ def busy() -> ServiceStats:
                 cut={"idle": 4},
                 bytes_received=1000,
                 bytes_sent=2000,
+                counts={"line_replies": 70, "line_errors": 8},
             ),
             ListenerStats(name="discard", accepted=1),
         ],
@@ -85,6 +86,10 @@ class ExpositionTests(SynchronousTestCase):
         self.assertEqual(self.value(name, listener="echo", reason="connections"), 1)
         name = "netsuite_connections_cut_total"
         self.assertEqual(self.value(name, listener="echo", reason="idle"), 4)
+
+    def test_what_services_count_themselves(self) -> None:
+        self.assertEqual(self.value("netsuite_line_replies_total", listener="echo"), 70)
+        self.assertEqual(self.value("netsuite_line_errors_total", listener="echo"), 8)
 
     def test_one_value_each(self) -> None:
         self.assertEqual(
@@ -180,6 +185,7 @@ class ExpositionTests(SynchronousTestCase):
                 family.name
                 for family in StatsCollector(busy()).collect()
                 if family.name.startswith("netsuite_")
+                and not family.name.startswith("netsuite_line_")  # another service's own
             ],
         )
         self.assertEqual(len(names), len(set(names)))

@@ -8,6 +8,7 @@ from netsuite.service._quantities import (
     parse_byte_rate,
     parse_number,
     parse_seconds,
+    parse_size,
     parse_whole,
 )
 
@@ -30,6 +31,11 @@ class QuantityTests(SynchronousTestCase):
         (parse_byte_rate, "500K", 500_000.0),
         (parse_byte_rate, "2M", 2_000_000.0),
         (parse_byte_rate, "1.5G", 1_500_000_000.0),
+        (parse_size, "65536", 65_536),
+        (parse_size, "64k", 64_000),
+        (parse_size, "64Ki", 65_536),
+        (parse_size, "1.5Mi", 1_572_864),
+        (parse_size, "1Gi", 2**30),
         (parse_number, "0.5", 0.5),
         (parse_whole, "100", 100),
         (parse_whole, "999999999999999999", 10**18 - 1),
@@ -62,6 +68,7 @@ class QuantityTests(SynchronousTestCase):
         (parse_seconds, "٣", "'٣' is not written as expected"),
         (parse_byte_rate, "2m", "'2m' is not a number: expected bytes a second"),
         (parse_byte_rate, "1T", "'1T' is not a number"),
+        (parse_size, "64ki", "'64ki' is not a number: expected bytes, such as 65536, or"),
         (parse_number, "20k", "'20k' is not a number: expected a number of 0 or more"),
         (parse_whole, "1.5", "'1.5' is not written as expected: a whole number, such as 100"),
         (parse_whole, "many", "'many' is not a number: expected a whole number"),

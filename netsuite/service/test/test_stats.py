@@ -72,6 +72,7 @@ def one() -> ServiceStats:
                 cut={"idle": 1},
                 bytes_received=10,
                 bytes_sent=20,
+                counts={"replies": 7},
             )
         ],
         certificates={"/a.pem": 900.0},
@@ -86,6 +87,7 @@ def one() -> ServiceStats:
 def another() -> ServiceStats:
     stats = one()
     stats.pids, stats.started, stats.restarts, stats.draining = [8, 9], 50.0, 2, True
+    stats.listeners[0].counts = {"replies": 1, "errors": 2}
     stats.listeners[0].refused = {"access": 1, "banned": 1}
     stats.listeners[0].addresses = ["192.0.2.1:7", "192.0.2.1:8"]
     stats.listeners.append(ListenerStats(name="discard", active=1))
@@ -118,6 +120,7 @@ class ServiceStatsTests(SynchronousTestCase):
                         cut={"idle": 2},
                         bytes_received=20,
                         bytes_sent=40,
+                        counts={"replies": 8, "errors": 2},
                     ),
                     ListenerStats(name="discard", active=1),
                 ],

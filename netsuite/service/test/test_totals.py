@@ -46,6 +46,13 @@ class TotalsTests(SynchronousTestCase):
     def test_nothing_yet(self) -> None:
         self.assertEqual(self.stats(), ListenerStats(name="echo", addresses=["127.0.0.1:7"]))
 
+    def test_what_the_service_counts(self) -> None:
+        counts = {"lines": 1}
+        totals = Totals("echo", self.durations, self.reactor.seconds, lambda: counts)
+        before = totals.stats([])
+        counts["lines"] = 2
+        self.assertEqual((before.counts, totals.stats([]).counts), ({"lines": 1}, {"lines": 2}))
+
     def test_open_and_closed(self) -> None:
         gate, other = self.gate(), self.gate()
         connections = [self.connect(gate), self.connect(gate), self.connect(other)]
