@@ -2,13 +2,13 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from operator import call
 from typing import Any
 
 from netsuite.line._arguments import BadWordError, Parameter, Signature, shown_word
 from netsuite.line._errors import CommandError, DefinitionError
+from netsuite.line._runners import Runner, runner_of, unfit
 from netsuite.line._wire import words_of
 
 #: How many names an error reply lists.
@@ -52,14 +52,10 @@ class Command:
     hidden: bool = False
     secret: bool = False
     length: Length | None = None
-    #: What follows is derived, for the byte path.
-    converters: tuple[Callable[[bytes], object], ...] = ()
-    #: How many words a line has, the name included, if that is all there is to say; or 0.
+    #: What follows is derived, for the byte path: what runs it, if its lines need no closer
+    #: look and nobody is asked before; and of how many words.
+    run: Runner = unfit
     words: int = 0
-    #: Whether there is more to do before it runs than to convert its words.
-    guarded: bool = False
-    #: Whether the function wants the session.
-    session: bool = False
 
     @property
     def usage(self) -> str:
@@ -149,14 +145,6 @@ class Command:
             raise CommandError("bad-argument", text) from None
 
 
-def values_of(command: Command, words: list[bytes]) -> Iterable[object]:
-    """The values of a line of as many words as the command wants; quotes mean nothing.
-
-    :raises ValueError: (when read) for a word that is not what is wanted.
-    """
-    return map(call, command.converters, words[1:])
-
-
 def define(
     function: Callable[..., Any], signature: Signature, name: str | None, **given: Any
 ) -> Command:
@@ -176,19 +164,16 @@ def define(
             f"command {known}: rate {given['rate']}: expected more than 0 a second"
         )
     summary, _, details = (inspect.getdoc(function) or "").partition("\n")
-    plain = not (signature.rest or signature.block or signature.words) and all(
-        each.required and not each.repeated for each in signature.parameters
-    )
+    guarded = any(given.get(each) for each in ("rate", "roles", "exclusive"))
+    run, words = (None if guarded else runner_of(function, signature)) or (unfit, 0)
     return Command(
         name=known,
         function=function,
         signature=signature,
         summary=summary.strip(),
         details=details.strip(),
-        converters=tuple(each.convert for each in signature.parameters),
-        words=len(signature.parameters) + 1 if plain else 0,
-        guarded=any(given.get(each) for each in ("rate", "roles", "exclusive")),
-        session=signature.session,
+        run=run,
+        words=words,
         **given,
     )
 

@@ -16,7 +16,6 @@ from collections.abc import (
     Iterator,
 )
 from inspect import isawaitable
-from operator import call
 from typing import Any
 
 from netsuite.line._commands import Command, Commands
@@ -25,6 +24,7 @@ from netsuite.line._limits import Limits
 from netsuite.line._output import Audit, Output, Slot
 from netsuite.line._replies import Replies, ReplyError
 from netsuite.line._requests import Request, Requests
+from netsuite.line._runners import ANY, UnfitError
 from netsuite.line._session import Session
 
 # Why the common case is not the case; see Conversation._state.
@@ -62,7 +62,9 @@ class Conversation:
         self.session: Session
         self._spelled = commands.spelled
         self._limits = limits
+        self._longest = limits.line_length
         self._replies = replies
+        self._whole = replies.whole
         self._output = output
         self._audit = audit
         self._requests = Requests(commands, limits)
@@ -96,59 +98,58 @@ class Conversation:
         if requests.held:
             data = bytes(requests.held) + data
             requests.held.clear()
-        self._state = _LOOPING
-        at = 0
-        try:
-            while (end := data.find(b"\n", at)) >= 0:
-                line = data[at:end]
-                if end - at > self._limits.line_length:
-                    break  # or perhaps its line end is what is too much
-                at = end + 1
-                reply = self._at_once(line)
-                if reply is not None:
-                    self._out.append(reply)
-                    self._unsent += len(reply)
-                    if self._unsent > self._limits.buffer:
-                        self._flush()
-                if self._state != _LOOPING:
-                    break
-        finally:
-            self._state &= ~_LOOPING
-            if at < len(data):
-                requests.held[:0] = data[at:]
-        if requests.held or self._state:
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        if len(data) > self._longest and (len(rest) > self._longest or self._too_long(lines)):
+            requests.held += data
             self._work()
-        else:
+            return
+        answer = self._general if b'"' in data or b"_" in data else self._at_once
+        self._state = _LOOPING
+        left = iter(lines)
+        for line in left:
+            reply = answer(line)
+            if reply is not None:
+                self._out.append(reply)
+                self._unsent += len(reply)
+                if self._unsent > self._limits.buffer:
+                    self._flush()
+            if self._state != _LOOPING:
+                rest = b"\n".join([*left, rest])
+                break
+        if rest:
+            requests.held[:0] = rest
+        if self._state == _LOOPING:
+            self._state = 0
             self._flush()
+        else:
+            self._state &= ~_LOOPING
+            self._work()
 
     def _at_once(self, line: bytes) -> bytes | None:
         """The reply to a line, if there is nothing special about it; None if it went elsewhere."""
         words = line.split()
-        if not words:
-            return self._general(line)
-        command = self._spelled.get(words[0])
-        if command is None or command.guarded or command.words != len(words) or b'"' in line:
+        command = self._spelled.get(words[0]) if words else None
+        if command is None or (command.words != len(words) and command.words != ANY):
             return self._general(line)
         try:
-            arguments = [*map(call, command.converters, words[1:])]
-        except ValueError:
-            return self._general(line)
-        try:
-            if command.session:
-                value = command.function(self.session, *arguments)
-            else:
-                value = command.function(*arguments)
+            value = command.run(self.session, words)
             kind = type(value)
+            if kind is int:
+                number: bytes = self._whole % value
+                return number
             if kind is str:
                 return self._replies.text(value)
-            if kind is int:
-                number: bytes = self._replies.whole % value
-                return number
             if kind is bytes or value is None:
                 return self._replies.line(value)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises
+            return self._given(command, value)
+        except UnfitError:
+            return self._general(line)
+        except Exception as error:  # noqa: BLE001 - whatever a command raises
             return self._error(command.name, error)
-        return self._given(command, value)
+
+    def _too_long(self, lines: list[bytes]) -> bool:
+        return any(len(line) > self._longest for line in lines)
 
     def _general(self, line: bytes) -> bytes | None:
         request = self._requests.request_of(line)
@@ -277,7 +278,7 @@ class Conversation:
             return self._answer(self._replies.error(told), request.parallel)
         self._exclusive = command.exclusive
         try:
-            if command.session:
+            if command.signature.session:
                 value = command.function(self.session, *request.arguments)
             else:
                 value = command.function(*request.arguments)
