@@ -1,4 +1,4 @@
-"""The load generator: :file:`load.c`, run on a CPU of its own."""
+"""Load generators, each run on a CPU of its own; :file:`load.c` is the first of them."""
 
 import json
 import subprocess
@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from bench._compile import Program, compiled
 from bench._procs import BenchError, Server, cpu_seconds, pinned, stop
+from bench._table import size_name
 
 _SOURCE = Path(__file__).with_name("load.c")
 _PLAIN = Program(_SOURCE)
@@ -19,9 +20,38 @@ Kind = Literal["messages", "TLS", "connections"]
 """Messages on connections that stay, plain or under TLS; new connections, a message on each."""
 
 
+class Work(Protocol):
+    """What a server is to do."""
+
+    @property
+    def short(self) -> str:
+        """What it is called in a line about a target."""
+
+    @property
+    def title(self) -> str:
+        """What it is called above a table."""
+
+    @property
+    def unit(self) -> str:
+        """What is counted."""
+
+    def prepare(self, server: Server) -> None:
+        """Have the server know what it has to know before the load comes."""
+
+    def command(self, port: int) -> list[str]:
+        """Return the command line of the load.
+
+        :param port: of the server.
+        :raises BenchError: if it cannot be compiled.
+        """
+
+    def record(self) -> dict[str, object]:
+        """Return what there is to know about it afterwards."""
+
+
 @dataclass(frozen=True)
 class Workload:
-    """What a server is to do."""
+    """Messages that come back."""
 
     size: int
     """Bytes of a message."""
@@ -42,9 +72,49 @@ class Workload:
             return "TLS"
         return "connections" if self.anew else "messages"
 
+    @property
+    def short(self) -> str:
+        """The kind, and the size."""
+        return short_title(self.kind, self.size)
+
+    @property
+    def title(self) -> str:
+        """The same, with how many at a time."""
+        if self.anew:
+            message = f"a {size_name(self.size)} message on each"
+            return f"new connections, {self.connections} at a time, {message}"
+        return f"{self.short}, {self.connections} connections"
+
+    @property
+    def unit(self) -> str:
+        """Messages there and back, or whole connections."""
+        return "connections" if self.anew else "round trips"
+
+    def prepare(self, server: Server) -> None:
+        """Nothing has to be known."""
+
+    def command(self, port: int) -> list[str]:
+        """Return the command line of :file:`load.c`."""
+        arguments: list[object] = [port, self.connections, self.size]
+        if self.certificate is not None:
+            program = _UNDER_TLS
+            arguments.append(self.certificate)
+        else:
+            program = _PLAIN
+            arguments += ["anew"] if self.anew else []
+        return [str(compiled(program)), *map(str, arguments)]
+
     def record(self) -> dict[str, object]:
         """Return what there is to know about it afterwards."""
         return {"kind": self.kind, "size": self.size, "connections": self.connections}
+
+
+def short_title(kind: Kind, size: int | None) -> str:
+    """Name a kind of work in a few words."""
+    if kind == "connections":
+        return "new connections"
+    words = "messages under TLS" if kind == "TLS" else "messages"
+    return words if size is None else f"{size_name(size)} {words}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +141,7 @@ class Load:
     process: subprocess.Popen[str]
 
     def run(self, seconds: float) -> Measurement:
-        """Keep one message in flight on every connection, and wait for the last ones.
+        """Keep every connection busy, and wait for what is in flight in the end.
 
         The server is idle before and after, so its CPU account is exact at both ends.
 
@@ -93,18 +163,11 @@ class Load:
 
 
 @contextmanager
-def connected(server: Server, core: int, workload: Workload) -> Iterator[Load]:
+def connected(server: Server, core: int, work: Work) -> Iterator[Load]:
     """Connect to a server from one CPU."""
-    arguments: list[object] = [server.port, workload.connections, workload.size]
-    if workload.certificate is not None:
-        program = _UNDER_TLS
-        arguments.append(workload.certificate)
-    else:
-        program = _PLAIN
-        arguments += ["anew"] if workload.anew else []
     with pinned(core):
         process = subprocess.Popen(
-            [str(compiled(program)), *map(str, arguments)],
+            work.command(server.port),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

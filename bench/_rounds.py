@@ -1,4 +1,4 @@
-"""Echo servers side by side: how many round trips each makes in a second, and at what cost.
+"""Servers side by side: how many round trips each makes in a second, and at what cost.
 
 The servers live through the whole run on one CPU; the load runs on another and goes from one to the
 next every tenth of a second. A machine that others use changes its speed from one second to the
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import _options
-from bench._load import Load, Measurement, Workload, connected
+from bench._load import Load, Measurement, Work, Workload, connected
 from bench._machine import machine
 from bench._peers import Peer, commands_of
 from bench._procs import Server, serving, two_cores
 from bench._samples import Sample, Summary, combine, ratios, summarise
-from bench._table import median_ratio, size_name, spread, table
-from bench._targets import Target, Verdict, short_title, verdict_table
+from bench._table import median_ratio, spread, table
+from bench._targets import Target, Verdict, verdict_table
 
 SLICE_SECONDS = 0.1
 
@@ -64,7 +64,7 @@ class Heat:
     """
 
     peers: Mapping[str, Peer]
-    workloads: Sequence[Workload]
+    workloads: Sequence[Work]
 
 
 def add_peer_options(
@@ -74,22 +74,27 @@ def add_peer_options(
 
     :param sizes: of messages, unless the command line says others.
     """
-    integer, seconds = _options.integer, _options.seconds(MAX_SECONDS)
-    parser.add_argument("--rounds", type=integer(MAX_ROUNDS), default=7, help="default: 7")
+    add_round_options(parser, peers)
     parser.add_argument(
-        "--seconds", type=seconds, default=2.0, help="measured, per peer and round; default: 2"
-    )
-    parser.add_argument("--warmup", type=seconds, default=0.3, help="before them; default: 0.3")
-    parser.add_argument(
-        "--connections", type=integer(MAX_CONNECTIONS), default=50, help="default: 50"
+        "--connections", type=_options.integer(MAX_CONNECTIONS), default=50, help="default: 50"
     )
     parser.add_argument(
         "--sizes",
-        type=_options.several(integer(MAX_SIZE)),
+        type=_options.several(_options.integer(MAX_SIZE)),
         default=list(sizes),
         metavar="BYTES,...",
         help=f"of the messages; default: {','.join(map(str, sizes))}",
     )
+
+
+def add_round_options(parser: argparse.ArgumentParser, peers: Collection[str]) -> None:
+    """Declare the options that are the same whatever the peers do."""
+    seconds = _options.seconds(MAX_SECONDS)
+    parser.add_argument("--rounds", type=_options.integer(MAX_ROUNDS), default=7, help="default: 7")
+    parser.add_argument(
+        "--seconds", type=seconds, default=2.0, help="measured, per peer and round; default: 2"
+    )
+    parser.add_argument("--warmup", type=seconds, default=0.3, help="before them; default: 0.3")
     _options.add_peers_and_json(parser, peers)
 
 
@@ -112,7 +117,7 @@ class Results:
 
     def __init__(self, contest: Contest, options: argparse.Namespace) -> None:
         self.samples: list[Sample] = []
-        self.workloads: list[Workload] = []
+        self.workloads: list[Work] = []
         self._contest = contest
         self._options = options
         self._machine = machine(two_cores())
@@ -157,7 +162,7 @@ class Results:
             parts.append("\n".join(self._by_round(workload)))
         return "\n\n".join(filter(None, parts))
 
-    def _by_round(self, workload: Workload) -> Iterator[str]:
+    def _by_round(self, workload: Work) -> Iterator[str]:
         for ours, reference in self._contest.pairs:
             rates = ratios(self.samples, workload, ours, reference, "throughput")
             costs = ratios(self.samples, workload, ours, reference, "CPU")
@@ -172,8 +177,9 @@ class Results:
             "machine": self._machine,
             "versions": self._versions,
             "options": {
-                name: getattr(self._options, name)
-                for name in ("rounds", "seconds", "warmup", "connections", "sizes", "peers")
+                name: value
+                for name, value in vars(self._options).items()
+                if name not in {"json", "run"}
             },
             "summaries": [summary.record() for summary in self._summaries],
             "samples": [sample.record() for sample in self.samples],
@@ -196,7 +202,7 @@ def compare(options: argparse.Namespace, contest: Contest, heat: Heat) -> None:
 
 def _measure(
     options: argparse.Namespace,
-    workloads: Sequence[Workload],
+    workloads: Sequence[Work],
     servers: Sequence[Server],
     core: int,
 ) -> list[Sample]:
@@ -212,7 +218,7 @@ def _measure(
                 for server in servers
             }
             for turn in range(1, options.rounds + 1):
-                progress = f"{_title(workload)}, round {turn} of {options.rounds}"
+                progress = f"{workload.title}, round {turn} of {options.rounds}"
                 print(progress, file=sys.stderr, flush=True)
                 measured = _round(loads, options.seconds, random.Random(turn))
                 samples += [Sample(workload, turn, peer, it) for peer, it in measured.items()]
@@ -220,12 +226,13 @@ def _measure(
 
 
 @contextmanager
-def _warm(server: Server, core: int, workload: Workload, seconds: float) -> Iterator[Load]:
+def _warm(server: Server, core: int, workload: Work, seconds: float) -> Iterator[Load]:
     """Connect to a server that has worked before.
 
     The first connections to come and go change how a process allocates memory: a read of asyncio
     costs half as much afterwards. No server stays fresh, so that is not what we measure.
     """
+    workload.prepare(server)
     with connected(server, core, workload) as load:
         load.run(seconds)
     with connected(server, core, workload) as load:
@@ -245,23 +252,16 @@ def _round(
     return {name: combine(parts) for name, parts in slices.items()}
 
 
-def _title(workload: Workload) -> str:
-    if workload.anew:
-        message = f"a {size_name(workload.size)} message on each"
-        return f"new connections, {workload.connections} at a time, {message}"
-    return f"{short_title(workload.kind, workload.size)}, {workload.connections} connections"
-
-
 def _report(
     options: argparse.Namespace,
     reference: str,
-    workload: Workload,
+    workload: Work,
     summaries: Sequence[Summary],
 ) -> str:
     """Lay out what one kind of work came to."""
     columns = (
         "peer",
-        "connections/s" if workload.anew else "round trips/s",
+        f"{workload.unit}/s",
         "CPU us each",
         f"rate / {reference}",
         f"CPU / {reference}",
@@ -269,7 +269,7 @@ def _report(
         "server busy",
         "load busy",
     )
-    scope = f"{_title(workload)}, {options.rounds} rounds of {options.seconds:g} s"
+    scope = f"{workload.title}, {options.rounds} rounds of {options.seconds:g} s"
     return "\n".join([scope, "", table(columns, [_row(summary) for summary in summaries])])
 
 

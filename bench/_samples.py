@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Literal
 
-from bench._load import Measurement, Workload
+from bench._load import Measurement, Work
 
 Figure = Literal["throughput", "CPU"]
 """Round trips per second, or CPU time of the server for each."""
@@ -15,7 +15,7 @@ Figure = Literal["throughput", "CPU"]
 class Sample:
     """One peer in one round."""
 
-    workload: Workload
+    workload: Work
     round: int
     peer: str
     measured: Measurement
@@ -71,7 +71,7 @@ def combine(slices: Sequence[Measurement]) -> Measurement:
 class Summary:
     """The rounds of one peer at one kind of work: medians, and ratios round by round."""
 
-    workload: Workload
+    workload: Work
     peer: str
     round_trips_per_second: float
     cpu_us_per_round_trip: float
@@ -88,7 +88,7 @@ class Summary:
         return {**vars(self), "workload": self.workload.record()}
 
 
-def summarise(samples: Sequence[Sample], workload: Workload, peer: str, reference: str) -> Summary:
+def summarise(samples: Sequence[Sample], workload: Work, peer: str, reference: str) -> Summary:
     """Summarise one peer at one kind of work.
 
     :param samples: the whole run.
@@ -109,7 +109,7 @@ def summarise(samples: Sequence[Sample], workload: Workload, peer: str, referenc
 
 
 def ratios(
-    samples: Sequence[Sample], workload: Workload, peer: str, reference: str, figure: Figure
+    samples: Sequence[Sample], workload: Work, peer: str, reference: str, figure: Figure
 ) -> list[float]:
     """Return what a peer reaches of another, round by round.
 
@@ -124,6 +124,6 @@ def ratios(
     return [one.rate / other.rate for one, other in pairs]
 
 
-def _rounds(samples: Sequence[Sample], workload: Workload, peer: str) -> list[Sample]:
+def _rounds(samples: Sequence[Sample], workload: Work, peer: str) -> list[Sample]:
     mine = [sample for sample in samples if (sample.workload, sample.peer) == (workload, peer)]
     return sorted(mine, key=lambda sample: sample.round)

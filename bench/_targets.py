@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench._load import Kind, Workload
+from bench._load import Kind, Work, Workload, short_title
 from bench._samples import Figure, Sample, ratios
-from bench._table import size_name, table
+from bench._table import table
 
 COLUMNS = ("target", "reached", "demanded", "")
 
@@ -46,6 +46,7 @@ class Target:
     :ivar most: that our CPU time may be of the other's; None for any.
     :ivar kind: of the work that this is about.
     :ivar sizes: of its messages, in bytes; empty for any.
+    :ivar work: what the work is called that this is about, where it is not messages.
     """
 
     ours: str
@@ -54,8 +55,9 @@ class Target:
     most: float | None = None
     kind: Kind = "messages"
     sizes: tuple[int, ...] = ()
+    work: str | None = None
 
-    def verdicts(self, samples: Sequence[Sample], workloads: Sequence[Workload]) -> list[Verdict]:
+    def verdicts(self, samples: Sequence[Sample], workloads: Sequence[Work]) -> list[Verdict]:
         """Compare what was demanded with what was measured.
 
         :param workloads: all that the servers have done.
@@ -70,9 +72,15 @@ class Target:
                 found.append(Verdict(what, reached, bound, is_most=figure == "CPU"))
         return found
 
-    def _titles(self, workloads: Sequence[Workload]) -> list[tuple[str, Workload | None]]:
+    def _titles(self, workloads: Sequence[Work]) -> list[tuple[str, Work | None]]:
         """Name the work that this is about; what was not done has no workload."""
-        done = {workload.size: workload for workload in workloads if workload.kind == self.kind}
+        if self.work is not None:
+            return [(self.work, next((it for it in workloads if it.short == self.work), None))]
+        done = {
+            workload.size: workload
+            for workload in workloads
+            if isinstance(workload, Workload) and workload.kind == self.kind
+        }
         sizes = self.sizes or tuple(done) or (None,)
         return [
             (short_title(self.kind, size), None if size is None else done.get(size))
@@ -86,14 +94,6 @@ class Target:
         if self.most is not None:
             bounds.append((self.most, "CPU"))
         return bounds
-
-
-def short_title(kind: Kind, size: int | None) -> str:
-    """Name a kind of work in a few words."""
-    if kind == "connections":
-        return "new connections"
-    words = "messages under TLS" if kind == "TLS" else "messages"
-    return words if size is None else f"{size_name(size)} {words}"
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> str:

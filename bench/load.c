@@ -20,22 +20,15 @@
  * on standard error and exit status 1.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/tcp.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "common.h"
+#include "load_common.h"
 
 enum {
     BATCH = 256,         /* events taken from one epoll_wait */
     LINE = 64,           /* bytes of an order */
-    SOURCES = 250,       /* addresses that new connections come from, from 127.0.0.2 */
     PERIOD = 251,        /* of the pattern; a prime, so that messages start at different bytes */
-    STALL_SECONDS = 5,   /* without any event, or for one connect */
 };
 
 struct connection {
@@ -54,8 +47,6 @@ static int anew;               /* whether every message has a connection of its 
 static size_t size;            /* of a message */
 static char *pattern;          /* size + PERIOD bytes */
 static char *received;         /* size bytes, shared: what was compared is not needed again */
-static int64_t *latencies;     /* nanoseconds, one for each round trip of this order */
-static size_t measured, room;  /* used and allocated items of latencies */
 
 #ifdef TLS
 #include "load_tls.h"
@@ -82,34 +73,12 @@ static int is_drained(size_t taken, size_t wanted) {
 }
 #endif
 
-/* Connections in turn come from different addresses; the port is chosen by connect(). */
-static int bind_to_next_source(int fd) {
-    static unsigned turn;
-    struct sockaddr_in source = {.sin_family = AF_INET,
-                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + turn++ % SOURCES)};
-    int on = 1;
-    return setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) < 0 ||
-           bind(fd, (struct sockaddr *)&source, sizeof source) < 0;
-}
-
 static void open_connection(struct connection *c) {
-    struct sockaddr_in server = {.sin_family = AF_INET,
-                                 .sin_port = htons((uint16_t)port),
-                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct timeval patience = {.tv_sec = STALL_SECONDS};
     struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                    .data.ptr = c};
-    int on = 1;
 
     c->ending = 0;
-    c->fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (c->fd < 0 || (anew && bind_to_next_source(c->fd)))
-        die("connection %u: no socket: %s", c->index, strerror(errno));
-    /* On Linux the send timeout bounds connect() too; MSG_DONTWAIT does the rest. */
-    if (setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0 ||
-        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
-        connect(c->fd, (struct sockaddr *)&server, sizeof server) < 0)
-        die("connection %u: cannot connect to port %d: %s", c->index, port, strerror(errno));
+    c->fd = connect_to(port, c->index, anew);
     greet(c);
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &interest) < 0)
         die("connection %u: epoll_ctl: %s", c->index, strerror(errno));
@@ -184,32 +153,6 @@ static void end_connection(struct connection *c) {
     if (recv(c->fd, &beyond, 1, MSG_DONTWAIT) != 0)
         die("connection %u did not end with an end of file", c->index);
     close(c->fd);
-}
-
-static void record(int64_t latency) {
-    if (measured == room) {
-        room = room ? room * 2 : 65536;
-        latencies = allocate(latencies, room * sizeof *latencies);
-    }
-    latencies[measured++] = latency;
-}
-
-static int ascending(const void *left, const void *right) {
-    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
-    return (a > b) - (a < b);
-}
-
-static void report(int64_t elapsed, int64_t cpu) {
-    double sum = 0;
-    for (size_t i = 0; i < measured; i++)
-        sum += (double)latencies[i];
-    qsort(latencies, measured, sizeof *latencies, ascending);
-    printf("{\"round_trips\": %zu, \"elapsed_seconds\": %.9f, \"load_cpu_seconds\": %.9f, "
-           "\"latency_mean_us\": %.3f, \"latency_p50_us\": %.3f, \"latency_p99_us\": %.3f}\n",
-           measured, (double)elapsed * 1e-9, (double)cpu * 1e-9, sum / (double)measured * 1e-3,
-           (double)latencies[(measured - 1) / 2] * 1e-3,
-           (double)latencies[(size_t)((double)(measured - 1) * 0.99)] * 1e-3);
-    fflush(stdout);
 }
 
 /* Keep the connections busy for some nanoseconds. */
