@@ -81,8 +81,8 @@ class LineProtocol(Protocol):
         transport.registerProducer(self, True)
         if app.greeting is not None:
             self.session.send(app.greeting)
-        if app.limits.idle is not None:
-            self._look_again(app.limits.idle / _LOOKS, 0, _LOOKS)
+        if factory.idle is not None:
+            self._look_again(factory.idle / _LOOKS, 0, _LOOKS)
         if app.login_required and app.limits.login is not None:
             self._login = factory.clock.callLater(app.limits.login, self._too_late)
 
@@ -136,8 +136,8 @@ class LineProtocol(Protocol):
         elif looks > 1:
             self._look_again(interval, now, looks - 1)
         else:
-            idle = self.factory.app.limits.idle
-            self.session.close(CommandError("timeout", f"nothing came for {idle:g} seconds"))
+            seconds = interval * _LOOKS
+            self.session.close(CommandError("timeout", f"nothing came for {seconds:g} seconds"))
 
     def _too_late(self) -> None:
         if self.session.user is None:
@@ -258,6 +258,8 @@ class LineFactory(Factory):
     :param app: the application.
     :param clock: the time, and calls later; usually the reactor.
     :ivar counters: totals since the factory was made.
+    :ivar idle: seconds of silence that end a connection that comes from now on, where the
+        application's limits are not to say it; None for no limit.
     """
 
     noisy = False
@@ -266,6 +268,7 @@ class LineFactory(Factory):
         self.app = app
         self.clock = clock
         self.counters = LineCounters()
+        self.idle = app.limits.idle
 
     def buildProtocol(self, addr: IAddress | None) -> LineProtocol:  # type: ignore[override]
         """A protocol for one connection."""
