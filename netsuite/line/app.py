@@ -179,7 +179,16 @@ class LineApp:
     # What happens on a connection.
 
     def converse(
-        self, output: Output, *, peer: str = "", host: str = "", secure: bool = False, clock: Any
+        self,
+        output: Output,
+        *,
+        peer: str = "",
+        host: str = "",
+        secure: bool = False,
+        clock: Any,
+        user: str | None = None,
+        roles: Collection[str] = (),
+        replies: Replies | None = None,
     ) -> Conversation:
         """A conversation with a new peer.
 
@@ -188,14 +197,19 @@ class LineApp:
         :param host: its IP address as text, for rates; ``""`` if it has none.
         :param secure: whether nobody on the way can read along.
         :param clock: the time, and calls later.
+        :param user: who it is where that is known already, by SSH for example.
+        :param roles: what that user may do.
+        :param replies: how replies look, where that is not as for all.
         """
-        conversation = Conversation(self.commands, self.limits, self.replies, output, self)
-        conversation.session = Session(
-            self, conversation, self.replies, peer=peer, host=host, secure=secure, clock=clock
+        replies = replies or self.replies
+        conversation = Conversation(self.commands, self.limits, replies, output, self)
+        session = conversation.session = Session(
+            self, conversation, replies, peer=peer, host=host, secure=secure, clock=clock
         )
-        self.watch(conversation.session)
+        session.user, session.roles = user, frozenset(roles)
+        self.watch(session)
         for callback in self.on_connect:
-            callback(conversation.session)
+            callback(session)
         return conversation
 
     def watch(self, session: Session) -> None:

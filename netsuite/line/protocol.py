@@ -61,26 +61,24 @@ class LineProtocol(Protocol):
         """Replies and pushes handed to the transport."""
         return self._conversation.replies_sent
 
+    @property
+    def busy(self) -> bool:
+        """Whether the peer waits for us rather than we for the peer."""
+        return self._conversation.busy
+
     def connectionMade(self) -> None:
         """Greet the peer."""
         factory, transport = self.factory, self.transport
         app = factory.app
-        peer = transport.getPeer()
-        conversation = self._conversation = app.converse(
-            self,
-            peer=_shown(peer),
-            host=getattr(peer, "host", ""),
-            secure=factory.secure(transport),
-            clock=factory.clock,
-        )
+        conversation = self._conversation = factory.converse(self, transport)
         self.session = conversation.session
         # The byte path: nothing of ours is in between.
         self.dataReceived = conversation.receive  # type: ignore[method-assign]
         self.write = transport.write  # type: ignore[method-assign]
         factory.counters.connection_opened(self)
         transport.registerProducer(self, True)
-        if app.greeting is not None:
-            self.session.send(app.greeting)
+        if factory.greeting is not None:
+            self.session.send(factory.greeting)
         if factory.idle is not None:
             self._look_again(factory.idle / _LOOKS, 0, _LOOKS)
         if app.login_required and app.limits.login is not None:
@@ -130,7 +128,7 @@ class LineProtocol(Protocol):
         self._idle = self.factory.clock.callLater(interval, self._look, interval, before, looks)
 
     def _look(self, interval: float, before: int, looks: int) -> None:
-        now = self._conversation.bytes_received
+        now = self.bytes_received
         if now != before or self._conversation.busy:
             self._look_again(interval, now, _LOOKS)
         elif looks > 1:
@@ -218,7 +216,7 @@ async def _of(awaited: Awaitable[Any]) -> Any:
     return await awaited
 
 
-def _shown(peer: IAddress) -> str:
+def shown_address(peer: IAddress) -> str:
     """An address for people."""
     host, port = getattr(peer, "host", None), getattr(peer, "port", None)
     if host is None:
@@ -275,6 +273,22 @@ class LineFactory(Factory):
         protocol = LineProtocol()
         protocol.factory = self
         return protocol
+
+    @property
+    def greeting(self) -> str | None:
+        """What is said to each peer first."""
+        return self.app.greeting
+
+    def converse(self, protocol: LineProtocol, transport: StreamTransport) -> Conversation:
+        """Begin the conversation of a protocol whose connection is made."""
+        peer = transport.getPeer()
+        return self.app.converse(
+            protocol,
+            peer=shown_address(peer),
+            host=getattr(peer, "host", ""),
+            secure=self.secure(transport),
+            clock=self.clock,
+        )
 
     def secure(self, transport: Any) -> bool:
         """Whether nobody on the way can read what passes this transport."""
