@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.python import usage
 
 from netsuite.echo._machine import Answer, DatagramGuard
@@ -133,16 +132,7 @@ class EchoService(Daemon):
 
     def announced(self) -> None:
         """Say how to try it."""
-        for each in self.listening:
-            host = each.address
-            if each.name == "echo" and isinstance(host, IPv4Address | IPv6Address):
-                shown = "localhost" if host.host in {"0.0.0.0", "::"} else host.host
-                command = f"nc {shown} {host.port}"
-                if each.tls:
-                    shown = f"[{shown}]" if ":" in shown else shown
-                    command = f"openssl s_client -quiet -connect {shown}:{host.port}"
-                self._log.info("talk to it: {command}", command=command)
-                return
+        self.say_how_to_talk("echo")
 
 
 def _factory(name: str, config: EchoConfig, reactor: Any) -> CountingFactory:

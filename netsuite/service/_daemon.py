@@ -486,6 +486,13 @@ class Daemon(MultiService):
     def announced(self) -> None:
         """It has said where it listens: a subclass may say how to try it."""
 
+    def say_how_to_talk(self, name: str) -> None:
+        """Log a command that talks to a listener, if there is one."""
+        for each in self.listening:
+            if each.name == name and each.command is not None:
+                self._log.info("talk to it: {command}", command=each.command)
+                return
+
     def _announce_one(self, name: str, host: IAddress) -> None:
         self._log.info(
             "ready: {service} on {transport} {address}",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 
 
@@ -40,3 +41,15 @@ class Listening:
     endpoint: str
     address: IAddress
     tls: bool = False
+
+    @property
+    def command(self) -> str | None:
+        """What a person types to talk to it; None for what has no port."""
+        if not isinstance(self.address, IPv4Address | IPv6Address):
+            return None
+        host, port = self.address.host, self.address.port
+        shown = "localhost" if host in {"0.0.0.0", "::"} else host
+        if not self.tls:
+            return f"nc {shown} {port}"
+        shown = f"[{shown}]" if ":" in shown else shown
+        return f"openssl s_client -quiet -connect {shown}:{port}"

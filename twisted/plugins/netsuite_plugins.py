@@ -19,6 +19,13 @@ netsuite_echo = ServiceMaker(
     "netsuite-echo",
 )
 
+netsuite_line = ServiceMaker(
+    "netsuite line",
+    "netsuite.line.service",
+    "Line protocols: echo, ip, kv (memcached), chat, or an application of your own",
+    "netsuite-line",
+)
+
 netsuite_suite = ServiceMaker(
     "netsuite suite",
     "netsuite.service.suite",

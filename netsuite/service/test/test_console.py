@@ -38,7 +38,8 @@ class ConsoleTests(SynchronousTestCase):
         status, _, errors = self.run_it("ecko")
         self.assertEqual(status, 2)
         self.assertEqual(
-            errors, "netsuite: 'ecko' is no service and no tool: expected one of echo, run, ip\n"
+            errors,
+            "netsuite: 'ecko' is no service and no tool: expected one of echo, line, run, ip\n",
         )
 
     def test_an_unknown_reactor_is_one_line(self) -> None:
