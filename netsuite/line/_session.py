@@ -74,6 +74,7 @@ class Session:
         self._replies = replies
         self._on_writable: list[Callable[[], object]] = []
         self._on_end: list[Callable[[], object]] = []
+        self._on_logout: list[Callable[[], object]] = []
         self._ended = False
 
     def __repr__(self) -> str:
@@ -118,11 +119,17 @@ class Session:
         self.roles = frozenset(roles)
         self.app.watch(self)
 
+    def on_logout(self, callback: Callable[[], object]) -> None:
+        """Call once when the user of now has logged out, or the connection is gone."""
+        self._on_logout.append(callback)
+
     def logout(self) -> None:
         """The peer is nobody again."""
         self.user = None
         self.roles = frozenset()
         self.app.watch(self)
+        while self._on_logout:
+            self._on_logout.pop()()
 
     def close(self, error: CommandError | None = None) -> None:
         """Close the connection after the reply to what was begun.
@@ -171,5 +178,6 @@ class Session:
         """The connection is gone."""
         self._ended = True
         self._on_writable.clear()
-        while self._on_end:
-            self._on_end.pop()()
+        for callbacks in (self._on_logout, self._on_end):
+            while callbacks:
+                callbacks.pop()()

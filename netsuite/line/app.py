@@ -37,6 +37,16 @@ class Recorder(Protocol):
         """It is answered."""
 
 
+class Rule(Protocol):
+    """What forbids commands for a while, beyond who the peer is: STARTTLS."""
+
+    def concerns(self, session: Session) -> bool:
+        """Whether all commands of a session have to be looked at now."""
+
+    def forbids(self, session: Session, command: Command) -> CommandError | None:
+        """Why a session may not give a command now, if it may not."""
+
+
 class LineApp:
     """Commands for peers that speak in lines.
 
@@ -68,6 +78,7 @@ class LineApp:
     :ivar login_required: whether peers have to log in before they may give commands that are
         not ``open``.
     :ivar on_connect: called with each new session.
+    :ivar rules: what else forbids commands, ``open`` ones too.
     """
 
     def __init__(
@@ -92,6 +103,7 @@ class LineApp:
         self.commands = Commands(exact)
         self.login_required = False
         self.on_connect: list[Callable[[Session], object]] = []
+        self.rules: list[Rule] = []
         self.recorder: Recorder | None = None
         self._errors = invalid_utf8
         self._buckets: dict[str, TokenBuckets] = {}
@@ -214,7 +226,11 @@ class LineApp:
 
     def watch(self, session: Session) -> None:
         """Look at each of a session's commands, or only at those with rules of their own."""
-        session.watch(self.recorder is not None or (self.login_required and session.user is None))
+        session.watch(
+            self.recorder is not None
+            or (self.login_required and session.user is None)
+            or any(rule.concerns(session) for rule in self.rules)
+        )
 
     def visible(self, session: Session) -> Iterator[Command]:
         """The commands that a session is told of."""
@@ -233,6 +249,10 @@ class LineApp:
         return error
 
     def _forbidden(self, session: Session, command: Command) -> CommandError | None:
+        for rule in self.rules:
+            error = rule.forbids(session, command)
+            if error is not None:
+                return error
         if command.open:
             return None
         if self.login_required and session.user is None:

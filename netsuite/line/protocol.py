@@ -12,6 +12,7 @@ from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
     IHalfCloseableProtocol,
+    IHandshakeListener,
     IPushProducer,
     IReactorTime,
     ISSLTransport,
@@ -25,13 +26,14 @@ from zope.interface import implementer
 from netsuite.line._errors import CommandError
 from netsuite.line._machine import Conversation
 from netsuite.line._session import Session
+from netsuite.line._tls import hand_over, start_tls
 from netsuite.line.app import LineApp
 from netsuite.net import ConnectionCounters, StreamTransport
 
 _LOOKS = 4  # how often within its limit a silent peer is looked at
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
+@implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
 class LineProtocol(Protocol):
     """One peer of a line application.
 
@@ -45,6 +47,9 @@ class LineProtocol(Protocol):
     _conversation: Conversation
     _idle: IDelayedCall | None = None
     _login: IDelayedCall | None = None
+    #: How much had come when the TLS handshake began; None if none is going on.
+    _before_handshake: int | None = None
+    _pauses = False
 
     @property
     def bytes_received(self) -> int:
@@ -76,6 +81,8 @@ class LineProtocol(Protocol):
         self.dataReceived = conversation.receive  # type: ignore[method-assign]
         self.write = transport.write  # type: ignore[method-assign]
         factory.counters.connection_opened(self)
+        if ISSLTransport.providedBy(transport):
+            self._before_handshake = 0
         transport.registerProducer(self, True)
         if factory.greeting is not None:
             self.session.send(factory.greeting)
@@ -98,6 +105,13 @@ class LineProtocol(Protocol):
 
     def writeConnectionLost(self) -> None:
         """Our sending direction is closed: nothing to do."""
+
+    def handshakeCompleted(self) -> None:
+        """What comes from now on is the peer's, and we read it when we like."""
+        self._before_handshake = None
+        if self._pauses:
+            self._pauses = False
+            self.transport.pauseProducing()
 
     # The transport's producer.
 
@@ -159,10 +173,14 @@ class LineProtocol(Protocol):
 
     def pause_reading(self) -> None:
         """Read no more."""
-        self.transport.pauseProducing()
+        if self._before_handshake == self._conversation.bytes_received:
+            self._pauses = True  # what is written waits for the handshake, which has to be read
+        else:
+            self.transport.pauseProducing()
 
     def resume_reading(self) -> None:
         """Read on."""
+        self._pauses = False
         self.transport.resumeProducing()
 
     def soon(self, function: Callable[[], object]) -> None:
@@ -198,7 +216,9 @@ class LineProtocol(Protocol):
 
     def start_tls(self, context: Any) -> None:
         """Speak TLS from now on."""
-        self.transport.startTLS(context)  # type: ignore[attr-defined]  # streams that can
+        self._before_handshake = self._conversation.bytes_received
+        self.transport = start_tls(self.transport, self, context, self.factory.clock)
+        self.write = self.transport.write  # type: ignore[method-assign]
 
     def hand_over(self, take: Callable[[Any, bytes], Any], rest: bytes) -> None:
         """Let another protocol have the connection."""
@@ -206,7 +226,7 @@ class LineProtocol(Protocol):
         transport.unregisterProducer()
         self.connectionLost()
         protocol = take(transport, rest)
-        transport.protocol = protocol
+        hand_over(transport, protocol)
         protocol.makeConnection(transport)
         if rest:
             protocol.dataReceived(rest)
