@@ -54,10 +54,8 @@ class Replies:
         """
         try:
             data = text.encode()
-        except UnicodeEncodeError as error:
-            data = text.encode("utf-8", "surrogateescape")
-            if b"\xed" in data:  # pragma: no cover - a lone surrogate that stands for no byte
-                raise ReplyError(str(error)) from None
+        except UnicodeEncodeError:
+            data = _escaped(text)
         if b"\n" in data or b"\r" in data:
             raise ReplyError("a line break within a line: give several lines")
         if data[:1] in _MARKED:
@@ -82,3 +80,11 @@ class Replies:
 
     def _error(self, error: CommandError) -> bytes:
         return f"{ERROR} {error}".encode("utf-8", "replace") + self.line_end
+
+
+def _escaped(text: str) -> bytes:
+    """Text with what stands for bytes that are no UTF-8 (PEP 383)."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise ReplyError(str(error)) from None
