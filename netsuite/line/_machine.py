@@ -6,23 +6,19 @@ one step at a time.
 """
 
 from collections import deque
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Callable,
-    Generator,
-    Iterable,
-    Iterator,
-)
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from inspect import isawaitable
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 from netsuite.line._commands import Command, Commands
 from netsuite.line._errors import CommandError
 from netsuite.line._limits import Limits
+from netsuite.line._lines import NO_MORE, lines_of, pulled
 from netsuite.line._output import Audit, Output, Slot
-from netsuite.line._replies import Replies, ReplyError
+from netsuite.line._queue import Queue
+from netsuite.line._replies import Replies
 from netsuite.line._requests import Request, Requests
 from netsuite.line._runners import ANY, UnfitError
 from netsuite.line._session import Session
@@ -68,8 +64,7 @@ class Conversation:
         self._output = output
         self._audit = audit
         self._requests = Requests(commands, limits)
-        self._queue: deque[Request] = deque()
-        self._queued_bytes = 0
+        self._queue = Queue(limits)
         self._slots: deque[Slot] = deque()
         self._out: list[bytes] = []
         self._unsent = 0
@@ -117,9 +112,10 @@ class Conversation:
             if self._state != _LOOPING:
                 rest = b"\n".join([*left, rest])
                 break
+        done = not requests.held and self._reading  # or more has come, or reading was paused
         if rest:
             requests.held[:0] = rest
-        if self._state == _LOOPING:
+        if self._state == _LOOPING and done:
             self._state = 0
             self._flush()
         else:
@@ -158,7 +154,7 @@ class Conversation:
                 self._state |= _PARTIAL
             return None
         if request.exclusive:
-            self._queue.append(request)  # what stands behind it is not for us to look at
+            self._queue.put(request)  # what stands behind it is not for us to look at
             self._state |= _QUEUED
             return None
         return self._begin(request)
@@ -211,37 +207,17 @@ class Conversation:
             return True
         if self._state & (_CLOSING | _TURNING):
             return False
-        if self._queue and self._may_begin(self._queue[0]):
-            self._emit(self._begin(self._next_in_line()))
+        first = self._queue.first
+        if first is not None and self._may_begin(first):
+            self._emit(self._begin(self._queue.take()))
             return True
         if not self._may_read():
             return False
         found = self._requests.next()
         if found is None:
             return False
-        self._take(found)
+        self._queue.put(found)
         return True
-
-    def _take(self, request: Request) -> None:
-        """Put a request into the queue, or what is said instead."""
-        if len(self._queue) < self._limits.queued:
-            self._queue.append(request)
-            self._queued_bytes += request.size
-        elif self._queue[-1].refused:
-            self._queue[-1].refused += 1
-        else:
-            most = self._limits.queued
-            error = CommandError("queue-full", f"expected at most {most} commands to wait")
-            self._queue.append(Request(None, error=error, refused=1))
-
-    def _next_in_line(self) -> Request:
-        request = self._queue[0]
-        if request.refused > 1:
-            request.refused -= 1
-        else:
-            self._queue.popleft()
-            self._queued_bytes -= request.size
-        return request
 
     def _may_begin(self, request: Request) -> bool:
         if not self._slots:
@@ -256,11 +232,7 @@ class Conversation:
         """Whether a further request can be made of what is held."""
         if any(each.exclusive for each in self._slots):
             return False
-        if not self._queue:
-            return True
-        if self._queue[-1].exclusive or self._queued_bytes > self._limits.buffer:
-            return False
-        return len(self._queue) < self._limits.queued or self._limits.queue_full == "refuse"
+        return self._queue.takes_more
 
     # Carrying out.
 
@@ -282,9 +254,12 @@ class Conversation:
                 value = command.function(self.session, *request.arguments)
             else:
                 value = command.function(*request.arguments)
+            return self._given(command, value)
         except Exception as raised:  # noqa: BLE001 - whatever a handler raises
+            self._stay(command)
             return self._answer(self._error(command.name, raised), command.parallel)
-        return self._given(command, value)
+        finally:
+            self._exclusive = False
 
     def _given(self, command: Command, value: Any) -> bytes | None:
         """What a handler has returned becomes a reply, now or later."""
@@ -298,12 +273,10 @@ class Conversation:
             )
             return None
         if command.signature.lines:
-            slot = self._slot(command)
-            slot.lines = _iterator(value)
-            if slot.lines is None:
-                slot.reply = self._error(command.name, _no_lines(value))
+            lines = lines_of(value)
+            self._slot(command).lines = lines
             return None
-        return self._answer(self._line(command.name, value), command.parallel)
+        return self._answer(self._replies.line(value), command.parallel)
 
     def _slot(self, command: Command) -> Slot:
         several = command.signature.lines
@@ -318,12 +291,6 @@ class Conversation:
             return reply
         self._slots.append(Slot("", parallel, reply=reply))
         return None
-
-    def _line(self, name: str, value: object) -> bytes:
-        try:
-            return self._replies.line(value)
-        except ReplyError as error:
-            return self._error(name, error)
 
     def _error(self, name: str, error: Exception) -> bytes:
         return self._replies.error(self._told(name, error))
@@ -341,12 +308,13 @@ class Conversation:
         slot.give_up = None
         if self._state & _GONE:
             return
-        if slot.several:
-            slot.lines = _iterator(value)
-            if slot.lines is None:
-                slot.reply = self._error(slot.name, _no_lines(value))
-        else:
-            slot.reply = self._line(slot.name, value)
+        try:
+            if slot.several:
+                slot.lines = lines_of(value)
+            else:
+                slot.reply = self._replies.line(value)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is no reply
+            self._break_off(slot, error)
         self._work()
 
     def _broke(self, slot: Slot, error: Exception) -> None:
@@ -354,6 +322,7 @@ class Conversation:
         slot.pending = False
         slot.give_up = None
         if self._state & _GONE:
+            self._told(slot.name, error)  # only the log hears of it
             return
         self._break_off(slot, error)
         self._work()
@@ -371,7 +340,7 @@ class Conversation:
         if isinstance(slot.lines, AsyncIterator):
             slot.pending = True
             slot.give_up = self._output.wait_for(
-                _pulled(slot.lines),
+                pulled(slot.lines),
                 lambda line: self._pulled(slot, line),
                 lambda error: self._broke(slot, error),
             )
@@ -387,15 +356,21 @@ class Conversation:
             for line in lines:
                 self._emit(self._replies.text(line))
                 slot.begun = True
-                if self._unsent > self._limits.buffer:
-                    self._flush()
-                    self._resting = True
-                    self._output.soon(self._rested)
+                if self._is_enough():
                     return
         except Exception as error:  # noqa: BLE001 - whatever a handler raises
             self._break_off(slot, error)
         else:
             slot.reply = self._replies.end
+
+    def _is_enough(self) -> bool:
+        """Whether this turn has had its share of lines; if so, the others come in the next."""
+        if self._unsent <= self._limits.buffer:
+            return False
+        self._flush()
+        self._resting = True
+        self._output.soon(self._rested)
+        return True
 
     def _rested(self) -> None:
         self._resting = False
@@ -405,29 +380,41 @@ class Conversation:
         slot.pending = False
         slot.give_up = None
         if self._state & _GONE:
+            self._abandon(slot)
             return
-        if line is _END:
+        if line is NO_MORE:
             slot.reply = self._replies.end
         else:
             try:
                 self._emit(self._replies.text(line))  # type: ignore[arg-type]  # it says so itself
                 slot.begun = True
+                self._is_enough()
             except Exception as error:  # noqa: BLE001 - not a line
                 self._break_off(slot, error)
         self._work()
 
     def _break_off(self, slot: Slot, error: Exception) -> None:
+        """End a reply with an error."""
         told = self._told(slot.name, error)
-        slot.lines = None
+        self._abandon(slot)
+        self._stay(slot)
         slot.reply = self._replies.broken_off(told) if slot.begun else self._replies.error(told)
 
     def _abandon(self, slot: Slot) -> None:
-        if slot.give_up is not None:
-            slot.give_up()
-        if isinstance(slot.lines, AsyncGenerator):
-            self._output.wait_for(slot.lines.aclose(), _ignore, _ignore)
-        elif isinstance(slot.lines, Generator):
-            slot.lines.close()
+        """Give up what a reply was to come from."""
+        give_up, lines = slot.give_up, slot.lines
+        slot.give_up = None
+        try:
+            if give_up is not None:
+                give_up()
+            if isinstance(lines, AsyncGeneratorType) and not lines.ag_running:
+                slot.lines = None
+                self._output.wait_for(lines.aclose(), _ignore, partial(self._broke, slot))
+            elif isinstance(lines, GeneratorType) and not lines.gi_running:
+                slot.lines = None
+                lines.close()
+        except Exception as error:  # noqa: BLE001 - whatever a generator does at its end
+            self._output.failed(slot.name, error)
 
     def _emit(self, data: bytes | None) -> None:
         if data is not None:
@@ -438,7 +425,9 @@ class Conversation:
 
     def _flush(self) -> None:
         out = self._out
-        if out:
+        if self._state & _GONE:
+            out.clear()
+        elif out:
             data = out[0] if len(out) == 1 else b"".join(out)
             self.replies_sent += len(out)
             self.bytes_sent += len(data)
@@ -459,7 +448,7 @@ class Conversation:
             state |= _PARTIAL
         self._state = state
         idle = not self._slots and not (state & _PAUSED)
-        if state & _TURNING and not self._slots:
+        if state & _TURNING and idle:
             self._turn()
         elif (state & _CLOSING and not self._slots) or (
             state & _ENDING and idle and not self._queue
@@ -473,7 +462,9 @@ class Conversation:
 
     def _regulate(self) -> None:
         """Read from the peer, or do not."""
-        stop = bool(self._state & (_PAUSED | _CLOSING | _ENDING | _GONE)) or not self._may_read()
+        if self._state & _GONE:
+            return
+        stop = bool(self._state & (_PAUSED | _CLOSING | _ENDING)) or not self._may_read()
         if stop and self._reading:
             self._reading = False
             self._output.pause_reading()
@@ -485,8 +476,16 @@ class Conversation:
         if self._last is not None:
             self._emit(self._replies.error(self._last))
             self._flush()
-        self._state |= _GONE
+        self._let_go()
         self._output.close()
+
+    def _let_go(self) -> None:
+        """Have nothing more to do with the connection, which reads."""
+        self._state |= _GONE
+        self._queue.clear()
+        self._requests.held.clear()
+        if not self._reading:
+            self._output.resume_reading()
 
     # For the session.
 
@@ -509,9 +508,13 @@ class Conversation:
             return False
         if self._state & _LOOPING:
             self._emit(data)
+            if self._unsent > self._limits.buffer:
+                self._flush()
         else:
             self.bytes_sent += len(data)
             self.replies_sent += 1
+            if self._state & _WATCHED and self._audit is not None:
+                self._audit.reply(self.session, data)
             self._output.write(data)
         return True
 
@@ -521,7 +524,7 @@ class Conversation:
 
     def close(self, error: CommandError | None = None) -> None:
         """Close once what was begun is answered."""
-        self._last = error
+        self._last = self._last or error
         self._state |= _CLOSING
         self._work()
 
@@ -546,8 +549,14 @@ class Conversation:
         self._state |= _TURNING
 
     def _turning(self, what: str) -> None:
-        if not self._exclusive:
+        if not (self._exclusive or any(each.exclusive for each in self._slots)):
             raise RuntimeError(f"{what}: expected of a command that is declared exclusive")
+
+    def _stay(self, of: Command | Slot) -> None:
+        """A command has failed: what it has asked to follow does not."""
+        if of.exclusive:
+            self._then = None
+            self._state &= ~_TURNING
 
     def _turn(self) -> None:
         then, self._then = self._then, None
@@ -560,39 +569,15 @@ class Conversation:
             self.abort()
             return
         self._output.start_tls(context)
-        self.session.logout()
         self.session.secure = True
+        self.session.logout()
         self._work()
 
     def _hand_over(self, take: Callable[[Any, bytes], Any]) -> None:
         rest = bytes(self._requests.held)
-        self._requests.held.clear()
-        self._state |= _GONE
+        self._let_go()
         self._output.hand_over(take, rest)
-
-
-_END = object()
-
-
-async def _pulled(lines: AsyncIterator[str]) -> object:
-    try:
-        return await anext(lines)
-    except StopAsyncIteration:
-        return _END
 
 
 def _ignore(_: object) -> None:
     pass
-
-
-def _iterator(value: object) -> Iterator[str] | AsyncIterator[str] | None:
-    """What gives lines; None for what does not."""
-    if isinstance(value, AsyncIterable):
-        return aiter(value)
-    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        return iter(value)
-    return None
-
-
-def _no_lines(value: object) -> ReplyError:
-    return ReplyError(f"{type(value).__name__} gives no lines: expected an iterable of str")
