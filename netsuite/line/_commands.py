@@ -14,7 +14,7 @@ from netsuite.line._wire import words_of
 #: How many names an error reply lists.
 _LISTED = 20
 
-#: How many bytes of literal a line of words asks for, None for no literal.
+#: How many bytes follow a line of words, their line end included if they have one; None for none.
 Length = Callable[[list[bytes]], int | None]
 
 
@@ -190,6 +190,8 @@ class Commands:
         self._names: dict[str, None] = {}
         #: Takes the lines that begin with no command, if there is one.
         self.fallback: Command | None = None
+        #: What makes words of a line, its line end included, where the wire is the program's own.
+        self.words: Callable[[bytes], list[bytes]] | None = None
         #: Spellings that need no search.
         self.spelled: dict[bytes, Command] = {}
 

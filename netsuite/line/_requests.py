@@ -60,7 +60,7 @@ class Requests:
         self._skip_bytes = 0
         self._skip_line = 0
         self._waiting: Request | None = None
-        self._needed = 0
+        self._needed: int | None = None
 
     @property
     def partial(self) -> bool:
@@ -90,8 +90,8 @@ class Requests:
 
     def request_of(self, line: bytes) -> Request | None:
         """What a whole line asks for; None for nothing, or until its literal is here."""
+        words = (self._commands.words or bytes.split)(line)
         line = line.removesuffix(b"\r")
-        words = line.split()
         if not words and self._commands.fallback is None:
             return None
         request = Request(None, line=line, size=len(line))
@@ -122,7 +122,7 @@ class Requests:
     ) -> Request | None:
         """Wait for the literal, or skip it if nothing can be done with it."""
         try:
-            if length > self._limits.literal:
+            if length > self._limits.literal and command.length is None:
                 raise CommandError(
                     "literal-too-large", f"expected at most {self._limits.literal} bytes"
                 )
@@ -133,19 +133,24 @@ class Requests:
                 request.fatal = True
                 return request
         self._waiting = request
-        self._needed = length
-        request.size += length
+        if request.error is not None or length > self._limits.literal:
+            # It is of no use: no need to have all of it at once.
+            self._skip_bytes = length
+        else:
+            self._needed = length
+            request.size += length
         return None
 
     def _finish(self) -> Request | None:
         """Go on with what is not complete."""
-        if self._waiting is not None:
-            return self._finish_literal(self._waiting)
         if self._skip_bytes:
             taken = min(self._skip_bytes, len(self.held))
             del self.held[:taken]
             self._skip_bytes -= taken
-            return None
+            if self._skip_bytes:
+                return None
+        if self._waiting is not None:
+            return self._finish_literal(self._waiting)
         end = self.held.find(b"\n")
         skipped = len(self.held) if end < 0 else end
         if skipped > self._skip_line:
@@ -157,27 +162,25 @@ class Requests:
         return None
 
     def _finish_literal(self, request: Request) -> Request | None:
-        if request.error is not None:
-            # It is of no use: no need to have all of it at once.
-            taken = min(self._needed, len(self.held))
-            del self.held[:taken]
-            self._needed -= taken
-            if self._needed:
+        needed = self._needed or 0
+        if request.command is not None and request.command.length is not None:
+            end = 0  # or it is one of the bytes
+            if len(self.held) < needed:
                 return None
-        behind = self.held[self._needed : self._needed + 2]
-        if not behind or behind == b"\r":
-            return None
-        self._waiting = None
-        if request.error is None:
-            request.arguments.append(bytes(self.held[: self._needed]))
-        end = 1 if behind[:1] == b"\n" else 2 if behind == b"\r\n" else 0
-        if not end and request.error is None:
-            text = f"{self._needed} bytes of literal: expected a line end behind them"
-            request.error = CommandError("bad-literal", text)
-        del self.held[: self._needed + end]
-        self._needed = 0
-        if not end:
-            self._skip_line = self._limits.line_length * SKIPPED
+        else:
+            behind = self.held[needed : needed + 2]
+            if not behind or behind == b"\r":
+                return None
+            end = 1 if behind[:1] == b"\n" else 2 if behind == b"\r\n" else 0
+            if not end:
+                self._skip_line = self._limits.line_length * SKIPPED
+                text = f"{needed} bytes of literal: expected a line end behind them"
+                request.error = request.error or CommandError("bad-literal", text)
+        if self._needed is not None:
+            with memoryview(self.held) as held:
+                request.arguments.append(held[:needed].tobytes())
+        del self.held[: needed + end]
+        self._waiting = self._needed = None
         return request
 
     def _too_long(self, end: int) -> bool:
@@ -190,5 +193,7 @@ class Requests:
         words = start.split(None, 1)
         what = f"{shown_word(words[0])}: " if words else ""
         error = CommandError("line-too-long", f"{what}expected at most {most} bytes")
+        if self._commands.words is not None:
+            return Request(None, error=error, line=start, fatal=True)
         self._skip_line = most * SKIPPED
         return Request(None, error=error, line=start)

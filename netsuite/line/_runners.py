@@ -10,11 +10,12 @@ from typing import Any
 
 from netsuite.line._arguments import Signature
 
-#: The session and the words of a line, the command's name among them.
-Runner = Callable[[Any, list[bytes]], Any]
+#: The session and the words of a line, the command's name among them; then perhaps a block.
+Runner = Callable[..., Any]
 
-#: As a number of words: as many as there are.
+#: As a number of words: as many as there are, and those with a block behind the line.
 ANY = -1
+WITH_BLOCK = -2
 
 
 class UnfitError(Exception):
@@ -34,7 +35,9 @@ def runner_of(function: Callable[..., Any], signature: Signature) -> tuple[Runne
     """
     if signature.words and not signature.block:
         return _of_words(function, signature.session), ANY
-    if signature.rest or signature.block or signature.words:
+    if signature.words:
+        return _of_words_and_block(function, signature.session), WITH_BLOCK
+    if signature.rest or signature.block:
         return None
     if not all(each.required and not each.repeated for each in signature.parameters):
         return None
@@ -56,6 +59,12 @@ def _of_words(function: Callable[..., Any], session: bool) -> Runner:
     if session:
         return function
     return lambda _, words: function(words)
+
+
+def _of_words_and_block(function: Callable[..., Any], session: bool) -> Runner:
+    if session:
+        return function
+    return lambda _, *given: function(*given)
 
 
 def _of_none(function: Callable[..., Any]) -> Runner:

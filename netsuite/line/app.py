@@ -15,6 +15,7 @@ from netsuite.line._output import Output
 from netsuite.line._replies import Replies
 from netsuite.line._requests import Request
 from netsuite.line._session import Session
+from netsuite.line._verbatim import VerbatimConversation
 from netsuite.net import TokenBuckets
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -74,6 +75,9 @@ class LineApp:
     :param format_error: an error reply as bytes, line end included; ``ERR code text`` by default.
     :param fallback: takes the lines whose first word is no command: the session and the line
         without its end, as bytes.
+    :param words: for a wire of the program's own: the words of a line, which comes without its
+        LF. Its commands take ``Words``; their replies are bytes, or an iterator of bytes for
+        what is too much to have at once. A line that is too long ends the connection.
     :ivar commands: those there are.
     :ivar login_required: whether peers have to log in before they may give commands that are
         not ``open``.
@@ -93,6 +97,7 @@ class LineApp:
         builtins: bool = True,
         format_error: Callable[[CommandError], bytes] | None = None,
         fallback: Callable[[Session, bytes], object] | None = None,
+        words: Callable[[bytes], list[bytes]] | None = None,
     ) -> None:
         if line_end not in {b"\r\n", b"\n"}:
             raise ValueError(f"line_end {line_end!r}: expected b'\\r\\n' or b'\\n'")
@@ -101,6 +106,7 @@ class LineApp:
         self.limits = limits or Limits()
         self.replies = Replies(line_end, format_error)
         self.commands = Commands(exact)
+        self.commands.words = words
         self.login_required = False
         self.on_connect: list[Callable[[Session], object]] = []
         self.rules: list[Rule] = []
@@ -155,7 +161,9 @@ class LineApp:
             behind them is looked at before they are answered.
         :param hidden: whether help leaves it out.
         :param secret: whether transcripts leave its arguments out.
-        :param length: for a command of ``Words`` and a ``Block``: how many bytes follow a line.
+        :param length: for a command of ``Words`` and a ``Block``: how many bytes follow a line,
+            their line end included if they have one; None for none. The function gets them; no
+            block where there is none, and where it is larger than the limit and was skipped.
         :raises DefinitionError: (when the function is there) for what no line can give.
         """
 
@@ -214,7 +222,8 @@ class LineApp:
         :param replies: how replies look, where that is not as for all.
         """
         replies = replies or self.replies
-        conversation = Conversation(self.commands, self.limits, replies, output, self)
+        kind = Conversation if self.commands.words is None else VerbatimConversation
+        conversation = kind(self.commands, self.limits, replies, output, self)
         session = conversation.session = Session(
             self, conversation, replies, peer=peer, host=host, secure=secure, clock=clock
         )
