@@ -528,6 +528,10 @@ class Conversation:
         self._state |= _CLOSING
         self._work()
 
+    def failed(self, name: str, error: Exception) -> None:
+        """Log what a callback of the program has raised."""
+        self._output.failed(name, error)
+
     def abort(self) -> None:
         """Close at once."""
         self._state |= _GONE

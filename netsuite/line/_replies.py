@@ -63,10 +63,13 @@ class Replies:
         return data + self.line_end
 
     def push(self, text: str) -> bytes:
-        """A line that answers nothing."""
+        """A line that answers nothing.
+
+        :raises ReplyError: for a text of several lines, or one that is not Unicode.
+        """
         if "\n" in text or "\r" in text:
             raise ReplyError("a line break within a line: give several lines")
-        return f"{PUSH} {text}".encode("utf-8", "surrogateescape") + self.line_end
+        return _escaped(f"{PUSH} {text}") + self.line_end
 
     def error(self, error: CommandError) -> bytes:
         """What is said instead of a result."""

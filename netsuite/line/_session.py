@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from netsuite.line.app import LineApp
 
 
+_Callbacks = tuple[Callable[[], object], ...]
+
+
 class Line(Protocol):
     """What a session needs of its connection."""
 
@@ -37,6 +40,9 @@ class Line(Protocol):
     def upgrade(self, take: Callable[[Any, bytes], Any]) -> None:
         """Hand the connection over after the reply to this command."""
 
+    def failed(self, name: str, error: Exception) -> None:
+        """Log what a callback has raised."""
+
 
 class Session:
     """One peer's session.
@@ -50,6 +56,24 @@ class Session:
     :ivar clock: the time, and calls later (:class:`~twisted.internet.interfaces.IReactorTime`).
     :ivar state: the program's own.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_ended",
+        "_line",
+        "_on_end",
+        "_on_logout",
+        "_on_writable",
+        "_replies",
+        "app",
+        "clock",
+        "host",
+        "peer",
+        "roles",
+        "secure",
+        "state",
+        "user",
+    )
 
     def __init__(
         self,
@@ -72,9 +96,9 @@ class Session:
         self.state: dict[str, Any] = {}
         self._line = line
         self._replies = replies
-        self._on_writable: list[Callable[[], object]] = []
-        self._on_end: list[Callable[[], object]] = []
-        self._on_logout: list[Callable[[], object]] = []
+        self._on_writable: _Callbacks = ()
+        self._on_end: _Callbacks = ()
+        self._on_logout: _Callbacks = ()
         self._ended = False
 
     def __repr__(self) -> str:
@@ -104,14 +128,14 @@ class Session:
 
     def on_writable(self, callback: Callable[[], object]) -> None:
         """Call each time the session has become writable again."""
-        self._on_writable.append(callback)
+        self._on_writable += (callback,)
 
     def on_end(self, callback: Callable[[], object]) -> None:
         """Call when the connection is gone; at once if it is."""
         if self._ended:
             callback()
         else:
-            self._on_end.append(callback)
+            self._on_end += (callback,)
 
     def login(self, user: str, roles: frozenset[str] = frozenset()) -> None:
         """The peer is this user from now on."""
@@ -121,15 +145,14 @@ class Session:
 
     def on_logout(self, callback: Callable[[], object]) -> None:
         """Call once when the user of now has logged out, or the connection is gone."""
-        self._on_logout.append(callback)
+        self._on_logout += (callback,)
 
     def logout(self) -> None:
         """The peer is nobody again."""
         self.user = None
         self.roles = frozenset()
         self.app.watch(self)
-        while self._on_logout:
-            self._on_logout.pop()()
+        self._forget_user()
 
     def close(self, error: CommandError | None = None) -> None:
         """Close the connection after the reply to what was begun.
@@ -171,13 +194,26 @@ class Session:
 
     def became_writable(self) -> None:
         """Tell those who wait for it."""
-        for callback in tuple(self._on_writable):
-            callback()
+        for callback in self._on_writable:
+            self._call("on_writable", callback)
 
     def end(self) -> None:
         """The connection is gone."""
         self._ended = True
-        self._on_writable.clear()
-        for callbacks in (self._on_logout, self._on_end):
-            while callbacks:
-                callbacks.pop()()
+        self._on_writable = ()
+        self._forget_user()
+        callbacks, self._on_end = self._on_end, ()
+        for callback in reversed(callbacks):
+            self._call("on_end", callback)
+
+    def _forget_user(self) -> None:
+        callbacks, self._on_logout = self._on_logout, ()
+        for callback in reversed(callbacks):
+            self._call("on_logout", callback)
+
+    def _call(self, name: str, callback: Callable[[], object]) -> None:
+        """Call what a program has asked for; the others are called whatever it does."""
+        try:
+            callback()
+        except Exception as error:  # noqa: BLE001 - whatever it raises
+            self._line.failed(name, error)
