@@ -53,19 +53,29 @@ class Requests:
     :ivar held: bytes that no request was made of so far.
     """
 
+    __slots__ = (
+        "_commands",
+        "_limits",
+        "_needed",
+        "_skip_bytes",
+        "_skip_line",
+        "_waiting",
+        "held",
+    )
+
     def __init__(self, commands: Commands, limits: Limits) -> None:
         self._commands = commands
         self._limits = limits
         self.held = bytearray()
         self._skip_bytes = 0
-        self._skip_line = 0
+        self._skip_line: int | None = None
         self._waiting: Request | None = None
         self._needed: int | None = None
 
     @property
     def partial(self) -> bool:
         """Whether what comes next is not the beginning of a line."""
-        return bool(self._skip_bytes or self._skip_line or self._waiting)
+        return bool(self._waiting) or self._skip_line is not None
 
     def next(self) -> Request | None:
         """The next request, or None if it has yet to come.
@@ -153,12 +163,13 @@ class Requests:
             return self._finish_literal(self._waiting)
         end = self.held.find(b"\n")
         skipped = len(self.held) if end < 0 else end
-        if skipped > self._skip_line:
-            self._skip_line = 0
+        left = (self._skip_line or 0) - skipped
+        # There may be nothing left to skip, and the line end has still to come.
+        self._skip_line = left if end < 0 <= left else None
+        del self.held[: skipped + (end >= 0)]
+        if left < 0:
             error = CommandError("line-too-long", "there is no end of it")
             return Request(None, error=error, fatal=True)
-        self._skip_line = 0 if end >= 0 else self._skip_line - skipped
-        del self.held[: skipped + (end >= 0)]
         return None
 
     def _finish_literal(self, request: Request) -> Request | None:
