@@ -185,7 +185,7 @@ class Commands:
     """
 
     def __init__(self, exact: bool = False) -> None:
-        self._exact = exact
+        self.exact = exact
         self._by_name: dict[str, Command] = {}
         self._names: dict[str, None] = {}
         #: Takes the lines that begin with no command, if there is one.
@@ -208,7 +208,7 @@ class Commands:
             if key in self._by_name:
                 raise DefinitionError(f"command {name}: there is one of that name")
             self._by_name[key] = command
-            for spelling in {key, name} if self._exact else {key, name, name.lower()}:
+            for spelling in {key, name} if self.exact else {key, name, name.lower()}:
                 self.spelled[spelling.encode()] = command
         self._names[self._key(command.name)] = None
 
@@ -236,7 +236,7 @@ class Commands:
         key = self._key(word.decode("utf-8", "replace"))
         if key in self._by_name:
             return self._by_name[key]
-        if not self._exact:
+        if not self.exact:
             meant = {
                 each.name: each for name, each in self._by_name.items() if name.startswith(key)
             }
@@ -252,4 +252,4 @@ class Commands:
         raise CommandError("unknown-command", f'"{shown}": {hint}')
 
     def _key(self, name: str) -> str:
-        return name if self._exact else name.upper()
+        return name if self.exact else name.upper()
