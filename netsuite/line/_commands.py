@@ -1,6 +1,5 @@
 """Commands: what they are called, what they take, and who may give them."""
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,10 +8,13 @@ from typing import Any
 from netsuite.line._arguments import BadWordError, Parameter, Signature, shown_word
 from netsuite.line._errors import CommandError, DefinitionError
 from netsuite.line._runners import Runner, runner_of, unfit
-from netsuite.line._wire import words_of
+from netsuite.line._wire import leading_words, words_of
 
 #: How many names an error reply lists.
 _LISTED = 20
+
+#: Characters of a word that could be anything.
+_SHORT = 3
 
 #: How many bytes follow a line of words, their line end included if they have one; None for none.
 Length = Callable[[list[bytes]], int | None]
@@ -95,15 +97,15 @@ class Command:
         fixed = len(parameters) - 1 if signature.rest else len(parameters)
         found = words
         rest: bytes | None = None
-        if signature.rest:
-            found, rest = self._with_rest(line, fixed)
-        elif b'"' in line:
-            try:
-                found = [word for word, _ in words_of(line)]
-            except ValueError as error:
-                raise CommandError("bad-argument", f"{self.name}: {error}") from None
+        try:
+            if signature.rest:
+                found, rest = _with_rest(line, fixed + 1)
+            elif b'"' in line:
+                found = words_of(line)
+        except ValueError as error:
+            raise CommandError("bad-argument", f"{self.name}: {error}") from None
         given = found[1:]
-        if len(given) > most:
+        if len(given) > max(most, fixed):
             raise CommandError("bad-argument", f"{self.name}: expected at most {most} arguments")
         values = [self._value(each, word) for each, word in self._paired(given, fixed)]
         left = parameters[len(given) : fixed]
@@ -112,11 +114,6 @@ class Command:
             last = parameters[-1]
             values.append(self._value(last, rest) if rest else self._default(last))
         return values
-
-    def _with_rest(self, line: bytes, fixed: int) -> tuple[list[bytes], bytes]:
-        """The name and so many words, and what follows them as it is."""
-        words = line.split(None, fixed + 1)
-        return words[: fixed + 1], words[fixed + 1] if len(words) > fixed + 1 else b""
 
     def _paired(self, given: list[bytes], fixed: int) -> Iterator[tuple[Parameter, bytes]]:
         parameters = self.signature.parameters
@@ -143,6 +140,14 @@ class Command:
                 f'{parameter.name} "{shown_word(word)}": {why or f"expected {parameter.expected}"}'
             )
             raise CommandError("bad-argument", text) from None
+
+
+def _with_rest(line: bytes, count: int) -> tuple[list[bytes], bytes]:
+    """So many words, and what follows them as it is."""
+    if b'"' in line:
+        return leading_words(line, count)
+    words = line.split(None, count)
+    return words[:count], words[count] if len(words) > count else b""
 
 
 def define(
@@ -203,10 +208,12 @@ class Commands:
 
         :raises DefinitionError: for a name that is taken.
         """
-        for name in (command.name, *command.aliases):
-            key = self._key(name)
-            if key in self._by_name:
+        names = (command.name, *command.aliases)
+        keys = [self._key(name) for name in names]
+        for name, key in zip(names, keys, strict=True):
+            if key in self._by_name or keys.count(key) > 1:
                 raise DefinitionError(f"command {name}: there is one of that name")
+        for name, key in zip(names, keys, strict=True):
             self._by_name[key] = command
             for spelling in {key, name} if self.exact else {key, name, name.lower()}:
                 self.spelled[spelling.encode()] = command
@@ -227,6 +234,8 @@ class Commands:
     def find(self, word: bytes) -> Command:
         """The command that a peer means.
 
+        Names that are hidden are not guessed; where there is a fallback, none is.
+
         :raises CommandError: if there is none, or more than one.
         """
         found = self.spelled.get(word)
@@ -236,20 +245,34 @@ class Commands:
         key = self._key(word.decode("utf-8", "replace"))
         if key in self._by_name:
             return self._by_name[key]
+        if self.fallback is not None:
+            return self.fallback
+        known = {name: each for name, each in self._by_name.items() if not each.hidden}
         if not self.exact:
-            meant = {
-                each.name: each for name, each in self._by_name.items() if name.startswith(key)
-            }
+            meant = {each.name: each for name, each in known.items() if name.startswith(key)}
             if len(meant) == 1:
                 return next(iter(meant.values()))
             if meant:
                 names = ", ".join(list(meant)[:_LISTED])
                 raise CommandError("unknown-command", f'"{shown}" could be {names}')
-        if self.fallback is not None:
-            return self.fallback
-        close = difflib.get_close_matches(key[:40], self._names, 1)
-        hint = f"did you mean {close[0]}?" if close else "HELP lists the commands"
+        close = next((each for name, each in known.items() if _is_slip(key, name)), None)
+        hint = f"did you mean {close.name}?" if close else "HELP lists the commands"
         raise CommandError("unknown-command", f'"{shown}": {hint}')
 
     def _key(self, name: str) -> str:
         return name if self.exact else name.upper()
+
+
+def _is_slip(word: str, name: str) -> bool:
+    """Whether a word is a name with one character too many, too few or other, or two swapped.
+
+    Peers can ask for it with each short line, so this is no search for what is most like it.
+    """
+    if abs(len(word) - len(name)) > 1 or len(word) < _SHORT:
+        return False
+    same = next((at for at, (a, b) in enumerate(zip(word, name, strict=False)) if a != b), None)
+    if same is None:
+        return True
+    left, wanted = word[same:], name[same:]
+    swapped = left[1::-1] + left[2:]
+    return wanted in {left[1:], swapped} or wanted[1:] in {left, left[1:]}

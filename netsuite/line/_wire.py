@@ -17,11 +17,12 @@ PUSH = "*"
 _STUFFED = re.compile(r"[.*]|ERR(?![^ ])")
 _STUFFED_BYTES = re.compile(rb"[.*]|ERR(?![^ ])")
 _LITERAL = re.compile(rb"\{(\d{1,19})\+?\}\Z")
-_WHITE = b" \t"
+_WHITE = b" \t\r\x0b\x0c"  # what bytes.split() takes for white space, within a line
 
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b'"': b'"', b"\\": b"\\"}
 _WORD = re.compile(
-    rb"""[ \t]*(?:"((?:[^"\\]|\\["\\nrt]|\\x[0-9A-Fa-f]{2})*)"(?=[ \t]|\Z)|([^" \t][^ \t]*))"""
+    rb"""[ \t\r\v\f]*(?:"((?:[^"\\]|\\["\\nrt]|\\x[0-9A-Fa-f]{2})*)"(?=[ \t\r\v\f]|\Z)|"""
+    rb"""([^" \t\r\v\f][^ \t\r\v\f]*))"""
 )
 _ESCAPE = re.compile(rb"""\\(?:(["\\nrt])|x([0-9A-Fa-f]{2}))""")
 _PLAIN = re.compile(r'[^\s"{\x00-\x1f\x7f]\S*')
@@ -65,25 +66,33 @@ def command_line(name: str, arguments: Sequence[object]) -> str:
     return " ".join([name, *(quote(str(each)) for each in arguments)])
 
 
-def words_of(line: bytes) -> list[tuple[bytes, int]]:
-    """The words of a line that has quotes, unquoted, and where each one begins.
+def words_of(line: bytes) -> list[bytes]:
+    """The words of a line that has quotes, unquoted.
 
-    :raises ValueError: for quotes that do not close, stand inside a word, or have an escape
+    Quotes inside a word that does not begin with them are characters like others.
+
+    :raises ValueError: for quotes that do not close, or close inside a word, or have an escape
         that there is not.
     """
-    found: list[tuple[bytes, int]] = []
-    at = 0
-    line = line.rstrip(_WHITE)
-    while at < len(line):
+    return leading_words(line, len(line))[0]
+
+
+def leading_words(line: bytes, count: int) -> tuple[list[bytes], bytes]:
+    """The first words of a line that has quotes, unquoted, and what follows them as it is.
+
+    :param count: how many, if there are so many.
+    :raises ValueError: as :func:`words_of` does.
+    """
+    found: list[bytes] = []
+    at, end = 0, len(line.rstrip(_WHITE))
+    while at < end and len(found) < count:
         match = _WORD.match(line, at)
         if match is None:
             raise ValueError('quotes that do not match: expected "..." with \\" for quotes inside')
         quoted, plain = match.groups()
-        word = plain if quoted is None else _ESCAPE.sub(_unescaped, quoted)
-        start = match.end() - (len(plain) if quoted is None else len(quoted) + 2)
-        found.append((word, start))
+        found.append(plain if quoted is None else _ESCAPE.sub(_unescaped, quoted))
         at = match.end()
-    return found
+    return found, line[at:].lstrip(_WHITE)
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
