@@ -5,7 +5,7 @@ import signal
 import sys
 from typing import Protocol
 
-from bench import echo, idle, ip, limits, reactor, soak
+from bench import echo, idle, ip, limits, line, reactor, soak
 from bench._procs import BenchError
 
 
@@ -31,6 +31,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "reactor": reactor,
     "soak": soak,
     "ip": ip,
+    "line": line,
 }
 
 

@@ -66,12 +66,16 @@ class Processes:
         """
         deadline = time.monotonic() + PATIENCE
         before = -1
-        while (now := self._rollup("Private_Dirty")) != before:
+        while (now := self.memory_now()) != before:
             if time.monotonic() > deadline:
                 raise BenchError(f"{self._name}: its memory changes though nothing happens")
             before = now
             time.sleep(STEADY_SECONDS)
         return now
+
+    def memory_now(self) -> int:
+        """The same at this moment."""
+        return self._rollup("Private_Dirty")
 
     def resident(self) -> int:
         """Bytes that they have in memory, what they share included: their RSS."""

@@ -1,11 +1,6 @@
-"""Stock Twisted: a ``LineReceiver`` with commands in a dictionary, on a reactor of one's choice.
-
-It does what :mod:`bench.peers.line_app` does: words, a command by its name, whole numbers that are
-checked, an error as the reply to anything else.
-"""
+"""Stock Twisted: a ``LineReceiver`` with commands in a dictionary, on a reactor of one's choice."""
 
 import sys
-from collections.abc import Callable
 
 from twisted.application.reactors import installReactor
 from twisted.internet.address import IPv4Address
@@ -13,30 +8,7 @@ from twisted.internet.protocol import ServerFactory
 from twisted.internet.tcp import Server
 from twisted.protocols.basic import LineReceiver
 
-
-def add(words: list[bytes]) -> bytes:
-    """Add two numbers.
-
-    :raises ValueError: if that is not what the words are.
-    """
-    if len(words) != 2:
-        raise ValueError("expected ADD a b")
-    return b"%d" % (int(words[0]) + int(words[1]))
-
-
-COMMANDS: dict[bytes, Callable[[list[bytes]], bytes]] = {b"ADD": add}
-
-
-def answer(line: bytes) -> bytes:
-    """Carry out the command in a line; returns the reply."""
-    words = line.split()
-    command = COMMANDS.get(words[0].upper()) if words else None
-    if command is None:
-        return b"ERR unknown-command"
-    try:
-        return command(words[1:])
-    except ValueError as error:
-        return b"ERR bad-argument " + str(error).encode()
+from bench.peers.line_answers import answer
 
 
 class Sums(LineReceiver):
