@@ -15,6 +15,7 @@ from netsuite.ip.cli._input import read_items
 from netsuite.ip.cli._streams import Streams
 
 Fields = dict[str, object]
+Item = IPRange | tuple[IPAddress, IPNetwork]
 
 _WIDTH = 22
 _SHOWN = 8  # items of a list in text; JSON has all
@@ -24,21 +25,23 @@ _NAMES = {"ipv4": "IPv4", "ipv6": "IPv6", "rfc": "RFC", "mac": "MAC"}
 
 def calc(options: Namespace, streams: Streams) -> int:
     """Print what addresses, networks and ranges come to."""
-    items = read_items(options.items, options.file, _item, streams, options.skip_bad)
-    _print([_range_fields(text, item) if isinstance(item, IPRange) else _fields(text, *item)
-            for text, item in items], options, streams)  # fmt: skip
+    items = read_items(options.items, options.file, item_of, streams, options.skip_bad)
+    _print([item_fields(text, item) for text, item in items], options, streams)
     return 0
 
 
 def classify_command(options: Namespace, streams: Streams) -> int:
     """Print what the registries say of addresses."""
-    items = read_items(options.items, options.file, _address, streams, options.skip_bad)
-    _print([_class_fields(text, address) for text, address in items], options, streams)
+    items = read_items(options.items, options.file, address_of, streams, options.skip_bad)
+    _print([class_fields(text, address) for text, address in items], options, streams)
     return 0
 
 
-def _item(text: str) -> IPRange | tuple[IPAddress, IPNetwork]:
-    """A range, or an address and the network that it is in, itself alone if none is given."""
+def item_of(text: str) -> Item:
+    """A range, or an address and the network that it is in, itself alone if none is given.
+
+    :raises AddressError: for any other text.
+    """
     try:
         found = ip_interface(text)
     except ValueError:
@@ -46,11 +49,23 @@ def _item(text: str) -> IPRange | tuple[IPAddress, IPNetwork]:
     return found.ip, found.network
 
 
-def _address(text: str) -> IPAddress:
+def address_of(text: str) -> IPAddress:
+    """An address.
+
+    :raises AddressError: for any other text.
+    """
     try:
         return ip_address(text)
     except ValueError:
         raise AddressError(text, "an IPv4 or IPv6 address") from None
+
+
+def item_fields(text: str, item: Item) -> Fields:
+    """What there is to say of an item.
+
+    :param text: that it was written as.
+    """
+    return _range_fields(text, item) if isinstance(item, IPRange) else _fields(text, *item)
 
 
 def _fields(text: str, address: IPAddress, network: IPNetwork) -> Fields:
@@ -118,7 +133,11 @@ def _entry_fields(entry: Entry) -> Fields:
     }
 
 
-def _class_fields(text: str, address: IPAddress) -> Fields:
+def class_fields(text: str, address: IPAddress) -> Fields:
+    """What the registries say of an address.
+
+    :param text: that it was written as.
+    """
     return {
         "input": text,
         **_entry_fields(classify(address)),
@@ -133,10 +152,11 @@ def _print(items: list[Fields], options: Namespace, streams: Streams) -> None:
     if options.json:
         streams.write_json(items)
         return
-    streams.write("\n".join("".join(map(_line, item.items())) for item in items))
+    streams.write("\n".join("".join(map(field_line, item.items())) for item in items))
 
 
-def _line(field: tuple[str, object]) -> str:
+def field_line(field: tuple[str, object]) -> str:
+    """A field as people read it; nothing for what is not there."""
     name, value = field
     text = _text(value)
     if not text:

@@ -3,8 +3,10 @@
 import re
 from argparse import Namespace
 from collections.abc import Iterator
+from io import BytesIO, StringIO
 from typing import BinaryIO
 
+from netsuite.ip._set import IPSet
 from netsuite.ip.cli._input import (
     blocks,
     display_name,
@@ -45,6 +47,17 @@ def grep(options: Namespace, streams: Streams) -> int:
             streams.complain(f"netsuite ip grep: {name}: Is a directory")
             troubles += 1
     return EXIT_TROUBLE if troubles else int(not selected)
+
+
+def selected(data: bytes, wanted: IPSet, options: Namespace) -> bytes:
+    """What ``grep`` prints of bytes that are no file.
+
+    :param options: those of the command line.
+    """
+    output = BytesIO()
+    streams = Streams(BytesIO(), output, StringIO())
+    _Search(options, Scanner(wanted), "", streams).run(BytesIO(data), "")
+    return output.getvalue()
 
 
 class _Search:

@@ -61,16 +61,17 @@ def diff(options: Namespace, streams: Streams) -> int:
     if options.json:
         streams.write_json({"removed": texts(removed), "added": texts(added)})
     else:
-        signed = [(version, first, length, "-") for first, length, version in rows(removed)]
-        signed += [(version, first, length, "+") for first, length, version in rows(added)]
-        signed.sort()
-        streams.write(
-            "".join(
-                f"{sign}{text_of((first, length, version))}\n"
-                for version, first, length, sign in signed
-            )
-        )
+        streams.write("".join([f"{line}\n" for line in diff_lines(removed, added)]))
     return int(bool(removed or added))
+
+
+def diff_lines(removed: IPSet, added: IPSet) -> Iterator[str]:
+    """The prefixes of both sets in order, each with ``-`` or ``+`` in front."""
+    signed = [(version, first, length, "-") for first, length, version in rows(removed)]
+    signed += [(version, first, length, "+") for first, length, version in rows(added)]
+    signed.sort()
+    for version, first, length, sign in signed:
+        yield f"{sign}{text_of((first, length, version))}"
 
 
 def free(options: Namespace, streams: Streams) -> int:
