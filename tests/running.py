@@ -84,6 +84,9 @@ def install_reactor() -> Any:
     return installReactor(reactor_name())
 
 
+_SERVICES = (["echo"], ["line"], ["run"])
+
+
 def on_reactor(command: Sequence[str]) -> list[str]:
     """A command that starts a service or an example, made to run on that reactor.
 
@@ -92,7 +95,7 @@ def on_reactor(command: Sequence[str]) -> list[str]:
     name, *arguments = command
     if name == "python":
         return [name, "-m", "tests.on_reactor", *arguments]
-    starts = name == "twistd" or (name == "netsuite" and arguments[:1] in (["echo"], ["run"]))
+    starts = name == "twistd" or (name == "netsuite" and arguments[:1] in _SERVICES)
     if starts and reactor_name() != NATIVE:
         return [name, f"--reactor={reactor_name()}", *arguments]
     return list(command)
@@ -166,12 +169,14 @@ class RunningService:
 
 
 @contextmanager
-def running(directory: Path, *options: str) -> Iterator[RunningService]:
+def running(
+    directory: Path, *options: str, service: str = "netsuite-echo"
+) -> Iterator[RunningService]:
     """``twistd -n netsuite-echo`` with ``options``, until the block ends."""
     port_file, log = directory / "port", directory / "log"
     command = [
         *ours("twistd", "--nodaemon", "--pidfile=", f"--logfile={log}"),
-        *("netsuite-echo", f"--port-file={port_file}", *options),
+        *(service, f"--port-file={port_file}", *options),
     ]
     with subprocess.Popen(
         command, cwd=directory, env=environment(), stdin=subprocess.DEVNULL
