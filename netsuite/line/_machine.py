@@ -21,7 +21,7 @@ from netsuite.line._queue import Queue
 from netsuite.line._replies import Replies
 from netsuite.line._requests import Request, Requests
 from netsuite.line._runners import ANY, UnfitError
-from netsuite.line._session import Session
+from netsuite.line._sending import GONE, Sending
 
 # Why the common case is not the case; see Conversation._state.
 _LOOPING = 1  # somebody up the stack is at it
@@ -30,18 +30,18 @@ _WAITING = 4  # a reply has yet to come, or to go out as a whole
 _QUEUED = 8  # requests wait for it
 _PARTIAL = 16  # a literal, or what is skipped
 _CLOSING = 32  # nothing new is begun
-_GONE = 64  # closed, lost, or handed over
+_GONE = GONE
 _WATCHED = 128  # each command needs a look: a transcript, or nobody has logged in
 _ENDING = 256  # the peer sends no more
 _TURNING = 512  # something else follows the reply to this command
 
+_PIECE = 16 * 1024  # bytes that are split into lines at a time
 
-class Conversation:
+
+class Conversation(Sending):
     """One peer's commands and their replies.
 
     :ivar bytes_received: from the peer.
-    :ivar bytes_sent: handed to the output.
-    :ivar replies_sent: how many replies and pushes.
     """
 
     def __init__(
@@ -52,29 +52,22 @@ class Conversation:
         output: Output,
         audit: Audit | None = None,
     ) -> None:
+        super().__init__(limits, output, audit)
         self.bytes_received = 0
-        self.bytes_sent = 0
-        self.replies_sent = 0
-        self.session: Session
         self._spelled = commands.spelled
         self._limits = limits
         self._longest = limits.line_length
         self._replies = replies
         self._whole = replies.whole
-        self._output = output
-        self._audit = audit
         self._requests = Requests(commands, limits)
         self._queue = Queue(limits)
         self._slots: deque[Slot] = deque()
-        self._out: list[bytes] = []
-        self._unsent = 0
         self._reading = True
         self._resting = False
         self._blocked = False
         self._exclusive = False
         self._last: CommandError | None = None
         self._then: Callable[[], None] | None = None
-        self._state = 0
 
     # What comes in.
 
@@ -93,29 +86,46 @@ class Conversation:
         if requests.held:
             data = bytes(requests.held) + data
             requests.held.clear()
-        lines = data.split(b"\n")
-        rest = lines.pop()
-        if len(data) > self._longest and (len(rest) > self._longest or self._too_long(lines)):
-            requests.held += data
-            self._work()
+        if data.find(b"\n") != len(data) - 1 or len(data) > self._longest:
+            self._take(data)
             return
-        answer = self._general if b'"' in data or b"_" in data else self._at_once
         self._state = _LOOPING
-        left = iter(lines)
-        for line in left:
-            reply = answer(line)
-            if reply is not None:
-                self._out.append(reply)
-                self._unsent += len(reply)
-                if self._unsent > self._limits.buffer:
-                    self._flush()
-            if self._state != _LOOPING:
-                rest = b"\n".join([*left, rest])
+        reply = self._general(data) if b'"' in data or b"_" in data else self._at_once(data)
+        if reply is None or self._state != _LOOPING or self._out or requests.held:
+            self._emit(reply)
+            self._state &= ~_LOOPING
+            self._work()
+        else:
+            self._state = 0
+            self.replies_sent += 1
+            self.bytes_sent += len(reply)
+            self._output.write(reply)
+
+    def _take(self, data: bytes) -> None:
+        """Carry out all lines in these bytes, a piece at a time, as far as that is simple."""
+        answer = self._general if b'"' in data or b"_" in data else self._at_once
+        at = 0
+        self._state = _LOOPING
+        while self._state == _LOOPING and (end := data.rfind(b"\n", at, at + _PIECE) + 1):
+            lines = data[at : end - 1].split(b"\n")
+            if max(map(len, lines)) > self._longest:
                 break
-        done = not requests.held and self._reading  # or more has come, or reading was paused
-        if rest:
-            requests.held[:0] = rest
-        if self._state == _LOOPING and done:
+            at = end
+            left = iter(lines)
+            for line in left:
+                reply = answer(line)
+                if reply is not None:
+                    self._out.append(reply)
+                    self._unsent += len(reply)
+                    if self._unsent > self._enough:
+                        self._flush()
+                if self._state != _LOOPING:
+                    at -= len(b"\n".join([*left, b""]))
+                    break
+        more = data[at:]
+        simple = self._state == _LOOPING and self._reading and not self._requests.held
+        self._requests.held[:0] = more
+        if simple and b"\n" not in more and len(more) <= self._longest:
             self._state = 0
             self._flush()
         else:
@@ -144,11 +154,8 @@ class Conversation:
         except Exception as error:  # noqa: BLE001 - whatever a command raises
             return self._error(command.name, error)
 
-    def _too_long(self, lines: list[bytes]) -> bool:
-        return any(len(line) > self._longest for line in lines)
-
     def _general(self, line: bytes) -> bytes | None:
-        request = self._requests.request_of(line)
+        request = self._requests.request_of(line.removesuffix(b"\n"))
         if request is None:
             if self._requests.partial:
                 self._state |= _PARTIAL
@@ -172,7 +179,13 @@ class Conversation:
     def resume_sending(self) -> None:
         """The peer has read."""
         self._state &= ~_PAUSED
-        self._work()
+        held = self._requests.held
+        if self._state or not held:
+            self._work()
+        else:
+            data = bytes(held)
+            held.clear()
+            self._take(data)
 
     def lost(self) -> None:
         """The connection is gone: give up what was begun."""
@@ -192,7 +205,7 @@ class Conversation:
         self._state |= _LOOPING
         try:
             while self._step():
-                if self._unsent > self._limits.buffer:
+                if self._unsent > self._enough:
                     self._flush()
         finally:
             self._state &= ~_LOOPING
@@ -416,25 +429,6 @@ class Conversation:
         except Exception as error:  # noqa: BLE001 - whatever a generator does at its end
             self._output.failed(slot.name, error)
 
-    def _emit(self, data: bytes | None) -> None:
-        if data is not None:
-            self._out.append(data)
-            self._unsent += len(data)
-            if self._audit is not None:
-                self._audit.reply(self.session, data)
-
-    def _flush(self) -> None:
-        out = self._out
-        if self._state & _GONE:
-            out.clear()
-        elif out:
-            data = out[0] if len(out) == 1 else b"".join(out)
-            self.replies_sent += len(out)
-            self.bytes_sent += len(data)
-            out.clear()
-            self._unsent = 0
-            self._output.write(data)
-
     def _settle(self) -> None:
         """Know what state this is, after all was done that can be done."""
         state = self._state & (_PAUSED | _CLOSING | _ENDING | _GONE | _WATCHED | _TURNING)
@@ -492,7 +486,12 @@ class Conversation:
     @property
     def busy(self) -> bool:
         """Whether the peer waits for us rather than we for the peer."""
-        return bool(self._state & (_WAITING | _QUEUED | _PAUSED))
+        return bool(self._state & (_WAITING | _QUEUED)) and not self.paused
+
+    @property
+    def paused(self) -> bool:
+        """Whether the peer does not read what is sent to it."""
+        return bool(self._state & _PAUSED)
 
     @property
     def writable(self) -> bool:

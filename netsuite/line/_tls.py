@@ -3,7 +3,6 @@
 from typing import Any
 
 from twisted.internet.interfaces import IProtocol, IReactorTime
-from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from netsuite.net import StreamTransport
 from netsuite.net.tls import TLSFactory, TLSProtocol
@@ -38,10 +37,17 @@ def start_tls(
     return begun
 
 
-def hand_over(transport: StreamTransport, protocol: IProtocol) -> None:
-    """Have a transport bring what comes to another protocol, under TLS too."""
-    bare: Any = transport
-    if isinstance(transport, TLSMemoryBIOProtocol):
-        bare.wrappedProtocol = protocol
+def hand_over(transport: StreamTransport, before: IProtocol, protocol: IProtocol) -> None:
+    """Have a transport bring what comes to another protocol, under TLS too.
+
+    :param before: who has had it.
+    """
+    above: Any = transport
+    below: Any = getattr(transport, "protocol", None)
+    if not hasattr(above, "wrappedProtocol"):
+        while hasattr(below, "wrappedProtocol") and below is not before:
+            above, below = below, below.wrappedProtocol
+    if hasattr(above, "wrappedProtocol"):
+        above.wrappedProtocol = protocol
     else:
-        bare.protocol = protocol
+        above.protocol = protocol

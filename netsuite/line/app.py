@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, Literal, Protocol, TypeVar
 
 from netsuite.ip import parse_address, rate_key
-from netsuite.line._arguments import Rest, Signature, signature_of
+from netsuite.line._arguments import Signature, signature_of
 from netsuite.line._commands import Command, Commands, Length, define
 from netsuite.line._errors import CommandError
 from netsuite.line._help import help_lines, help_of
@@ -81,7 +81,8 @@ class LineApp:
     :ivar commands: those there are.
     :ivar login_required: whether peers have to log in before they may give commands that are
         not ``open``.
-    :ivar on_connect: called with each new session.
+    :ivar on_connect: called with each new session, after the greeting. What one of them raises
+        is logged and ends the connection.
     :ivar rules: what else forbids commands, ``open`` ones too.
     """
 
@@ -229,9 +230,12 @@ class LineApp:
         )
         session.user, session.roles = user, frozenset(roles)
         self.watch(session)
+        return conversation
+
+    def begin(self, session: Session) -> None:
+        """Tell those in ``on_connect`` of a new session, which can be written to."""
         for callback in self.on_connect:
             callback(session)
-        return conversation
 
     def watch(self, session: Session) -> None:
         """Look at each of a session's commands, or only at those with rules of their own."""
@@ -284,12 +288,11 @@ class LineApp:
 
     def _add_builtins(self) -> None:
         @self.command(open=True, aliases=["?"])
-        def help_(session: Session, name: Rest = "") -> Iterator[str]:
+        def help_(session: Session, name: str = "") -> Iterator[str]:
             """Say what commands there are, or what one of them does."""
-            if name:
-                yield from help_of(self.commands.find(name.split()[0].encode()))
-            else:
-                yield from help_lines(self.name, self.visible(session))
+            if not name:
+                return help_lines(self.name, self.visible(session))
+            return help_of(self._visible_command(session, name))
 
         @self.command(open=True)
         def commands(session: Session) -> str:
@@ -300,6 +303,15 @@ class LineApp:
         def quit_(session: Session) -> None:
             """Close the connection."""
             session.close()
+
+    def _visible_command(self, session: Session, name: str) -> Command:
+        command = self.commands.find(name.encode("utf-8", "surrogateescape"))
+        error = self._forbidden(session, command)
+        if command.hidden:
+            raise CommandError("unknown-command", f'"{name}": HELP lists the commands')
+        if error is not None:
+            raise error
+        return command
 
     def described(self, session: Session) -> str:
         """The commands that a session is told of, as JSON in one line."""

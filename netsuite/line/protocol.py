@@ -7,7 +7,7 @@ from it either, and no command is begun.
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
@@ -16,6 +16,7 @@ from twisted.internet.interfaces import (
     IPushProducer,
     IReactorTime,
     ISSLTransport,
+    ITCPTransport,
     IUNIXTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -29,6 +30,12 @@ from netsuite.line._session import Session
 from netsuite.line._tls import hand_over, start_tls
 from netsuite.line.app import LineApp
 from netsuite.net import ConnectionCounters, StreamTransport
+
+#: What a peer has to read the last that is said to it, in seconds.
+CLOSE_SECONDS = 30.0
+
+#: How long a peer may take to close after it was told all, in seconds.
+LINGER_SECONDS = 5.0
 
 _LOOKS = 4  # how often within its limit a silent peer is looked at
 
@@ -50,6 +57,8 @@ class LineProtocol(Protocol):
     #: How much had come when the TLS handshake began; None if none is going on.
     _before_handshake: int | None = None
     _pauses = False
+    _soon: IDelayedCall | None = None
+    _closing = _peer_ended = False
 
     @property
     def bytes_received(self) -> int:
@@ -84,27 +93,38 @@ class LineProtocol(Protocol):
         if ISSLTransport.providedBy(transport):
             self._before_handshake = 0
         transport.registerProducer(self, True)
-        if factory.greeting is not None:
-            self.session.send(factory.greeting)
         if factory.idle is not None:
             self._look_again(factory.idle / _LOOKS, 0, _LOOKS)
         if app.login_required and app.limits.login is not None:
             self._login = factory.clock.callLater(app.limits.login, self._too_late)
+        if factory.greeting is not None:
+            self.session.send(factory.greeting)
+        try:
+            app.begin(self.session)
+        except Exception as error:  # noqa: BLE001 - whatever a program raises
+            # It may have been about whether this peer is to be served at all.
+            self.failed("on_connect", error)
+            self.session.abort()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Give up what was begun."""
-        for timer in (self._idle, self._login):
-            if timer is not None and timer.active():
-                timer.cancel()
+        self._cancel(self._idle, self._login, self._soon)
         self.factory.counters.connection_closed(self)
         self._conversation.lost()
 
     def readConnectionLost(self) -> None:
         """The peer will send no more: answer what it has asked, then close."""
-        self._conversation.end_of_input()
+        self._peer_ended = True
+        if self._closing:
+            self.transport.loseConnection()
+        else:
+            self._conversation.end_of_input()
 
     def writeConnectionLost(self) -> None:
-        """Our sending direction is closed: nothing to do."""
+        """All was sent that is to be sent: the peer has a while to close too."""
+        if self._closing:
+            self._cancel(self._idle)
+            self._idle = self.factory.clock.callLater(LINGER_SECONDS, self.transport.loseConnection)
 
     def handshakeCompleted(self) -> None:
         """What comes from now on is the peer's, and we read it when we like."""
@@ -142,11 +162,16 @@ class LineProtocol(Protocol):
         self._idle = self.factory.clock.callLater(interval, self._look, interval, before, looks)
 
     def _look(self, interval: float, before: int, looks: int) -> None:
-        now = self.bytes_received
-        if now != before or self._conversation.busy:
+        conversation = self._conversation
+        now = conversation.bytes_received
+        if conversation.paused:
+            now += conversation.bytes_sent  # which is the same while the peer reads nothing
+        if now != before or conversation.busy:
             self._look_again(interval, now, _LOOKS)
         elif looks > 1:
             self._look_again(interval, now, looks - 1)
+        elif conversation.paused:
+            self.session.abort()
         else:
             seconds = interval * _LOOKS
             self.session.close(CommandError("timeout", f"nothing came for {seconds:g} seconds"))
@@ -163,9 +188,21 @@ class LineProtocol(Protocol):
         self.transport.write(data)
 
     def close(self) -> None:
-        """Close once all is sent."""
-        self.transport.unregisterProducer()
-        self.transport.loseConnection()
+        """Close once all is sent, or the peer has had time enough to read it.
+
+        Our sending direction is closed first: bytes of the peer that come behind the last ones
+        that were read would reset the connection, and what was said last could be lost.
+        """
+        self._closing = True
+        transport = self.transport
+        transport.unregisterProducer()
+        self._cancel(self._idle, self._login)
+        self._idle = self.factory.clock.callLater(CLOSE_SECONDS, transport.abortConnection)
+        tls = ISSLTransport.providedBy(transport)  # which sees to it itself
+        if self._peer_ended or tls or not ITCPTransport.providedBy(transport):
+            transport.loseConnection()
+        else:
+            transport.loseWriteConnection()
 
     def abort(self) -> None:
         """Close at once."""
@@ -181,11 +218,12 @@ class LineProtocol(Protocol):
     def resume_reading(self) -> None:
         """Read on."""
         self._pauses = False
-        self.transport.resumeProducing()
+        if not self._peer_ended:
+            self.transport.resumeProducing()
 
     def soon(self, function: Callable[[], object]) -> None:
         """Call after others have had their turn."""
-        self.factory.clock.callLater(0, function)
+        self._soon = self.factory.clock.callLater(0, function)
 
     def wait_for(
         self,
@@ -197,9 +235,20 @@ class LineProtocol(Protocol):
         deferred = (
             awaited if isinstance(awaited, Deferred) else Deferred.fromCoroutine(_of(awaited))
         )
-        deferred.addCallbacks(done, lambda failure: failed(failure.value))
+        given_up = False
+
+        def broke(failure: Any) -> None:
+            if not (given_up and failure.check(CancelledError)):
+                failed(failure.value)
+
+        def give_up() -> None:
+            nonlocal given_up
+            given_up = True
+            deferred.cancel()
+
+        deferred.addCallbacks(done, broke)
         deferred.addErrback(self._unexpected)
-        return deferred.cancel
+        return give_up
 
     def failed(self, name: str, error: Exception) -> None:
         """Log what a command has raised that is nothing for the peer."""
@@ -224,12 +273,23 @@ class LineProtocol(Protocol):
         """Let another protocol have the connection."""
         transport: Any = self.transport
         transport.unregisterProducer()
+        try:
+            protocol = take(transport, rest)
+        except Exception as error:  # noqa: BLE001 - whatever a program raises
+            self.failed("upgrade", error)
+            self.abort()
+            return
         self.connectionLost()
-        protocol = take(transport, rest)
-        hand_over(transport, protocol)
+        hand_over(transport, self, protocol)
         protocol.makeConnection(transport)
         if rest:
             protocol.dataReceived(rest)
+
+    @staticmethod
+    def _cancel(*timers: IDelayedCall | None) -> None:
+        for timer in timers:
+            if timer is not None and timer.active():
+                timer.cancel()
 
 
 async def _of(awaited: Awaitable[Any]) -> Any:
