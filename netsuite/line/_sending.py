@@ -1,0 +1,48 @@
+"""What a conversation sends: pieces, put together before they are written."""
+
+from netsuite.line._limits import Limits
+from netsuite.line._output import Audit, Output
+from netsuite.line._session import Session
+
+#: Of a conversation's state: closed, lost, or handed over.
+GONE = 64
+
+
+class Sending:
+    """The way out of a conversation.
+
+    :ivar bytes_sent: handed to the output.
+    :ivar replies_sent: how many replies and pushes.
+    """
+
+    def __init__(self, limits: Limits, output: Output, audit: Audit | None) -> None:
+        self.session: Session
+        self.bytes_sent = 0
+        self.replies_sent = 0
+        self._output = output
+        self._audit = audit
+        self._out: list[bytes] = []
+        self._unsent = 0
+        self._enough = limits.buffer // 2  # more at once would be too much for most transports
+        self._state = 0
+
+    def _emit(self, data: bytes | None) -> None:
+        """Send before long."""
+        if data is not None:
+            self._out.append(data)
+            self._unsent += len(data)
+            if self._audit is not None:
+                self._audit.reply(self.session, data)
+
+    def _flush(self) -> None:
+        """Send what there is."""
+        out = self._out
+        if self._state & GONE:
+            out.clear()
+        elif out:
+            data = out[0] if len(out) == 1 else b"".join(out)
+            self.replies_sent += len(out)
+            self.bytes_sent += len(data)
+            out.clear()
+            self._unsent = 0
+            self._output.write(data)
