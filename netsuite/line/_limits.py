@@ -22,8 +22,8 @@ class Limits:
     :ivar subscriptions: channels that one connection listens to.
     :ivar buffer: bytes of replies written in one go. While more than the transport likes to
         keep waits for the peer, no command is begun and nothing is read.
-    :ivar idle: seconds without a byte from the peer while nothing is being answered, or in which
-        it reads nothing of what is sent to it; None for no limit.
+    :ivar idle: seconds without a byte in either direction while nothing is being answered, or in
+        which the peer reads nothing of what is sent to it; None for no limit.
     :ivar login: seconds until the peer has to have logged in, where that is asked for.
     :raises ValueError: for a limit that is below 1, or below 0 where 0 makes sense.
     """

@@ -115,7 +115,7 @@ class Requests:
                 return self._literal(request, command, line, words, length)
             request.arguments = command.arguments(line, words, self._limits.arguments)
         except CommandError as error:
-            request.error = error
+            request.error = error.with_traceback(None)  # whose frames hold what they held
         return request
 
     def _length(self, command: Command, words: list[bytes]) -> int | None:
@@ -138,7 +138,7 @@ class Requests:
                 )
             request.arguments = command.arguments(line, words, self._limits.arguments)
         except CommandError as error:
-            request.error = error
+            request.error = error.with_traceback(None)  # whose frames hold what they held
             if length > max(self._limits.literal, 1) * SKIPPED:
                 request.fatal = True
                 return request

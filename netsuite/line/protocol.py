@@ -92,6 +92,8 @@ class LineProtocol(Protocol):
         factory.counters.connection_opened(self)
         if ISSLTransport.providedBy(transport):
             self._before_handshake = 0
+        if ITCPTransport.providedBy(transport):
+            transport.setTcpNoDelay(True)
         transport.registerProducer(self, True)
         if factory.idle is not None:
             self._look_again(factory.idle / _LOOKS, 0, _LOOKS)
@@ -163,9 +165,8 @@ class LineProtocol(Protocol):
 
     def _look(self, interval: float, before: int, looks: int) -> None:
         conversation = self._conversation
-        now = conversation.bytes_received
-        if conversation.paused:
-            now += conversation.bytes_sent  # which is the same while the peer reads nothing
+        # A peer may only listen; one that reads nothing is sent nothing.
+        now = conversation.bytes_received + conversation.bytes_sent
         if now != before or conversation.busy:
             self._look_again(interval, now, _LOOKS)
         elif looks > 1:
@@ -174,7 +175,7 @@ class LineProtocol(Protocol):
             self.session.abort()
         else:
             seconds = interval * _LOOKS
-            self.session.close(CommandError("timeout", f"nothing came for {seconds:g} seconds"))
+            self.session.close(CommandError("timeout", f"nothing was said for {seconds:g} seconds"))
 
     def _too_late(self) -> None:
         if self.session.user is None:
