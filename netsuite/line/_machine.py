@@ -5,7 +5,6 @@ alone. Everything else is a state that it is not in, and goes through :meth:`Con
 one step at a time.
 """
 
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from inspect import isawaitable
@@ -44,6 +43,24 @@ class Conversation(Sending):
     :ivar bytes_received: from the peer.
     """
 
+    __slots__ = (
+        "_blocked",
+        "_exclusive",
+        "_last",
+        "_limits",
+        "_longest",
+        "_queue",
+        "_reading",
+        "_replies",
+        "_requests",
+        "_resting",
+        "_slots",
+        "_spelled",
+        "_then",
+        "_whole",
+        "bytes_received",
+    )
+
     def __init__(
         self,
         commands: Commands,
@@ -61,7 +78,7 @@ class Conversation(Sending):
         self._whole = replies.whole
         self._requests = Requests(commands, limits)
         self._queue = Queue(limits)
-        self._slots: deque[Slot] = deque()
+        self._slots: list[Slot] = []  # few: there is a limit
         self._reading = True
         self._resting = False
         self._blocked = False
@@ -179,6 +196,9 @@ class Conversation(Sending):
     def resume_sending(self) -> None:
         """The peer has read."""
         self._state &= ~_PAUSED
+        if self._state & _LOOPING:
+            self._state |= _WAITING  # whoever it is looks again
+            return
         held = self._requests.held
         if self._state or not held:
             self._work()
@@ -193,7 +213,7 @@ class Conversation(Sending):
         self._queue.clear()
         self._requests.held.clear()
         while self._slots:
-            self._abandon(self._slots.popleft())
+            self._abandon(self._slots.pop(0))
         self.session.end()
 
     # One step at a time.
@@ -347,7 +367,7 @@ class Conversation(Sending):
         if slot.pending or self._resting:
             return False
         if slot.reply is not None:
-            self._slots.popleft()
+            self._slots.pop(0)
             self._emit(slot.reply)
             return True
         if isinstance(slot.lines, AsyncIterator):

@@ -15,6 +15,18 @@ class Sending:
     :ivar replies_sent: how many replies and pushes.
     """
 
+    __slots__ = (
+        "_audit",
+        "_enough",
+        "_out",
+        "_output",
+        "_state",
+        "_unsent",
+        "bytes_sent",
+        "replies_sent",
+        "session",
+    )
+
     def __init__(self, limits: Limits, output: Output, audit: Audit | None) -> None:
         self.session: Session
         self.bytes_sent = 0
@@ -39,6 +51,7 @@ class Sending:
         out = self._out
         if self._state & GONE:
             out.clear()
+            self._unsent = 0
         elif out:
             data = out[0] if len(out) == 1 else b"".join(out)
             self.replies_sent += len(out)

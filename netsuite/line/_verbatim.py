@@ -16,6 +16,8 @@ from netsuite.line._runners import ANY, WITH_BLOCK
 class VerbatimConversation(Conversation):
     """What happens on a connection of an application that says what words are."""
 
+    __slots__ = ("_split",)
+
     def __init__(self, commands: Commands, *rest: Any) -> None:
         super().__init__(commands, *rest)
         self._split = commands.words or bytes.split
