@@ -52,6 +52,9 @@ class Wire(StringTransport):
     def loseWriteConnection(self) -> None:
         """Nothing to say."""
 
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Nothing here waits."""
+
 
 class Connection:
     """A peer in memory, which can speak TLS once that has begun.
