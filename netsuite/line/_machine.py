@@ -398,7 +398,7 @@ class Conversation(Sending):
 
     def _is_enough(self) -> bool:
         """Whether this turn has had its share of lines; if so, the others come in the next."""
-        if self._unsent <= self._limits.buffer:
+        if self._unsent <= self._enough:
             return False
         self._flush()
         self._resting = True
@@ -442,7 +442,7 @@ class Conversation(Sending):
                 give_up()
             if isinstance(lines, AsyncGeneratorType) and not lines.ag_running:
                 slot.lines = None
-                self._output.wait_for(lines.aclose(), _ignore, partial(self._broke, slot))
+                self._output.wait_for(lines.aclose(), _ignore, partial(self.failed, slot.name))
             elif isinstance(lines, GeneratorType) and not lines.gi_running:
                 slot.lines = None
                 lines.close()
@@ -527,7 +527,7 @@ class Conversation(Sending):
             return False
         if self._state & _LOOPING:
             self._emit(data)
-            if self._unsent > self._limits.buffer:
+            if self._unsent > self._enough:
                 self._flush()
         else:
             self.bytes_sent += len(data)
@@ -548,7 +548,7 @@ class Conversation(Sending):
         self._work()
 
     def failed(self, name: str, error: Exception) -> None:
-        """Log what a callback of the program has raised."""
+        """Log what the program has raised where no reply could say so."""
         self._output.failed(name, error)
 
     def abort(self) -> None:
@@ -591,7 +591,12 @@ class Conversation(Sending):
         if self._requests.held:
             self.abort()
             return
-        self._output.start_tls(context)
+        try:
+            self._output.start_tls(context)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a context
+            self.failed("start_tls", error)
+            self.abort()
+            return
         self.session.secure = True
         self.session.logout()
         self._work()
