@@ -51,7 +51,6 @@ class Conversation(Sending):
         "_longest",
         "_queue",
         "_reading",
-        "_replies",
         "_requests",
         "_resting",
         "_slots",
@@ -69,12 +68,11 @@ class Conversation(Sending):
         output: Output,
         audit: Audit | None = None,
     ) -> None:
-        super().__init__(limits, output, audit)
+        super().__init__(limits, replies, output, audit)
         self.bytes_received = 0
         self._spelled = commands.spelled
         self._limits = limits
         self._longest = limits.line_length
-        self._replies = replies
         self._whole = replies.whole
         self._requests = Requests(commands, limits)
         self._queue = Queue(limits)
@@ -325,16 +323,6 @@ class Conversation(Sending):
         self._slots.append(Slot("", parallel, reply=reply))
         return None
 
-    def _error(self, name: str, error: Exception) -> bytes:
-        return self._replies.error(self._told(name, error))
-
-    def _told(self, name: str, error: Exception) -> CommandError:
-        """What a peer is told of an exception: nothing, unless it is meant for it."""
-        if isinstance(error, CommandError):
-            return error
-        self._output.failed(name, error)
-        return CommandError("failed", f"{name} failed")
-
     def _came(self, slot: Slot, value: object) -> None:
         """What a handler has promised is here."""
         slot.pending = False
@@ -546,10 +534,6 @@ class Conversation(Sending):
         self._last = self._last or error
         self._state |= _CLOSING
         self._work()
-
-    def failed(self, name: str, error: Exception) -> None:
-        """Log what the program has raised where no reply could say so."""
-        self._output.failed(name, error)
 
     def abort(self) -> None:
         """Close at once."""

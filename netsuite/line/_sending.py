@@ -1,7 +1,9 @@
 """What a conversation sends: pieces, put together before they are written."""
 
+from netsuite.line._errors import CommandError
 from netsuite.line._limits import Limits
 from netsuite.line._output import Audit, Output
+from netsuite.line._replies import Replies
 from netsuite.line._session import Session
 
 #: Of a conversation's state: closed, lost, or handed over.
@@ -20,6 +22,7 @@ class Sending:
         "_enough",
         "_out",
         "_output",
+        "_replies",
         "_state",
         "_unsent",
         "bytes_sent",
@@ -27,10 +30,13 @@ class Sending:
         "session",
     )
 
-    def __init__(self, limits: Limits, output: Output, audit: Audit | None) -> None:
+    def __init__(
+        self, limits: Limits, replies: Replies, output: Output, audit: Audit | None
+    ) -> None:
         self.session: Session
         self.bytes_sent = 0
         self.replies_sent = 0
+        self._replies = replies
         self._output = output
         self._audit = audit
         self._out: list[bytes] = []
@@ -59,3 +65,17 @@ class Sending:
             out.clear()
             self._unsent = 0
             self._output.write(data)
+
+    def _error(self, name: str, error: Exception) -> bytes:
+        return self._replies.error(self._told(name, error))
+
+    def _told(self, name: str, error: Exception) -> CommandError:
+        """What a peer is told of an exception: nothing, unless it is meant for it."""
+        if isinstance(error, CommandError):
+            return error
+        self._output.failed(name, error)
+        return CommandError("failed", f"{name} failed")
+
+    def failed(self, name: str, error: Exception) -> None:
+        """Log what the program has raised where no reply could say so."""
+        self._output.failed(name, error)
