@@ -92,8 +92,9 @@ class LineProtocol(Protocol):
         factory.counters.connection_opened(self)
         if ISSLTransport.providedBy(transport):
             self._before_handshake = 0
-        if ITCPTransport.providedBy(transport):
-            transport.setTcpNoDelay(True)
+        no_delay = getattr(transport, "setTcpNoDelay", None)
+        if no_delay is not None:
+            no_delay(True)
         transport.registerProducer(self, True)
         if factory.idle is not None:
             self._look_again(factory.idle / _LOOKS, 0, _LOOKS)
