@@ -5,7 +5,7 @@ import signal
 import sys
 from typing import Protocol
 
-from bench import echo, idle, ip, limits, line, publish, reactor, soak
+from bench import echo, idle, ip, kv, limits, line, publish, reactor, soak
 from bench._procs import BenchError
 
 
@@ -32,6 +32,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "soak": soak,
     "ip": ip,
     "line": line,
+    "kv": kv,
     "publish": publish,
 }
 
