@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from netsuite.ip import parse_address, rate_key
 from netsuite.line._arguments import Signature, signature_of
@@ -17,6 +17,9 @@ from netsuite.line._requests import Request
 from netsuite.line._session import Session
 from netsuite.line._verbatim import VerbatimConversation
 from netsuite.net import TokenBuckets
+
+if TYPE_CHECKING:
+    from netsuite.line._test_client import LineTestClient
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -196,6 +199,15 @@ class LineApp:
         self.commands.add(command)
         if command.rate is not None:
             self._buckets[command.name] = TokenBuckets(command.rate, max(1.0, command.rate))
+
+    def test_client(self, **options: Any) -> "LineTestClient":
+        """A peer in memory, for tests: no sockets, no reactor, and time that one advances.
+
+        :param options: as :class:`~netsuite.testing.LineTestClient` takes them.
+        """
+        from netsuite.line._test_client import LineTestClient  # noqa: PLC0415 - it imports us
+
+        return LineTestClient(self, **options)
 
     # What happens on a connection.
 
