@@ -510,7 +510,7 @@ class Conversation(Sending):
 
     def push(self, data: bytes) -> bool:
         """Send something that is no reply, if it can go out now."""
-        if not self.writable:
+        if self._state and not self.writable:
             self._blocked = True
             return False
         if self._state & _LOOPING:
