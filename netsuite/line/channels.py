@@ -10,85 +10,31 @@ to an application, and is for programs too::
 Subscribers read ``* MESSAGE weather rain by noon``.
 
 A message is encoded once. What is published to a channel within one turn of the reactor is
-joined once, at its end, and all subscribers that can be written to get the same bytes. For the
-others it is kept, within bounds (:class:`~netsuite.line.channels.Channels`). Each subscriber gets
-the messages of a channel in the order in which they were published.
+joined once, at its end, and all subscribers that can be written to get the same bytes; for the
+others it is kept, within bounds. Each subscriber gets the messages of a channel in the order in
+which they were published.
 """
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from netsuite.line._arguments import Rest
-from netsuite.line._channels_backlog import Backlog, Bounds, Policy, SlowConsumerError
+from netsuite.line._channels_backlog import Bounds, Policy
+from netsuite.line._channels_delivery import Channel, ChannelCounters, Delivery, Subscriber
 from netsuite.line._errors import CommandError
 from netsuite.line._replies import Replies
 from netsuite.line._session import Session
+from netsuite.line._wire import PUSH
 from netsuite.line.app import LineApp
 
 __all__ = ["ChannelCounters", "Channels", "Policy"]
 
-#: Bytes that are kept for the end of the turn; then they go out at once.
-_TURN = 64 * 1024
-
 #: Seconds that a peer that is too slow has to read the rest and why it is disconnected.
 _GRACE = 10.0
 
-_NAME_ENDS = ' "'  # what is no part of a name, of all that can be shown
-
-
-@dataclass(slots=True)
-class ChannelCounters:
-    """Totals since the channels were made.
-
-    :ivar published: messages, whether somebody listened or not.
-    :ivar delivered: messages handed to connections, once for each subscriber.
-    :ivar dropped: messages that subscribers have lost, once for each of them.
-    :ivar disconnected: subscribers that were too slow.
-    """
-
-    published: int = 0
-    delivered: int = 0
-    dropped: int = 0
-    disconnected: int = 0
-
-
-class _Subscriber:
-    """A session, as long as it lives.
-
-    :ivar push: its way out.
-    :ivar channels: what it listens to.
-    :ivar backlog: what it has yet to get; None while it can be written to.
-    :ivar refused: whether it was too slow.
-    """
-
-    __slots__ = ("backlog", "channels", "push", "refused", "session")
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.push = session.send_raw
-        self.channels: dict[str, _Channel] = {}
-        self.backlog: Backlog | None = None
-        self.refused = False
-
-
-class _Channel:
-    """A channel that somebody listens to.
-
-    :ivar subscribers: in the order in which they came.
-    :ivar pending: messages of this turn.
-    :ivar delivering: whether somebody up the stack is at it.
-    """
-
-    __slots__ = ("delivering", "name", "pending", "subscribers")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.subscribers: dict[_Subscriber, None] = {}
-        self.pending: list[bytes] = []
-        self.delivering = False
+_NO_NAME = ' "'  # what can be shown and is in no name
 
 
 class Channels:
@@ -134,22 +80,18 @@ class Channels:
         longest = len(b"* MESSAGE  \r\n") + 4 * name_length + message
         if queue_bytes < longest:
             raise ValueError(f"queue_bytes {queue_bytes}: expected {longest} or more, one message")
-        self.counters = ChannelCounters()
+        self._delivery = Delivery(self._bounds, self._notice, soon or self._later, self._disconnect)
+        self.counters: ChannelCounters = self._delivery.counters
         self._max_channels = max_channels
         self._name_length = name_length
         self._message = message
         self._publish_roles = publish_roles
         self._subscribe_roles = subscribe_roles
         self._publish_rate = publish_rate
-        self._soon = soon
         self._clock: IReactorTime
         self._replies: Replies
-        self._channels: dict[str, _Channel] = {}
-        self._subscribers: dict[Session, _Subscriber] = {}
-        #: Channels with messages of this turn.
-        self._pending: dict[_Channel, None] = {}
-        self._pending_bytes = 0
-        self._scheduled = False
+        self._channels: dict[str, Channel] = {}
+        self._subscribers: dict[Session, Subscriber] = {}
 
     def __repr__(self) -> str:
         return f"<Channels: {len(self._channels)}, {len(self._subscribers)} subscribers>"
@@ -166,15 +108,16 @@ class Channels:
         channel = self._channels.get(name)
         if channel is None:
             self._check_name(name)
-        size = len(text.encode("utf-8", "surrogateescape"))
-        if size > self._message:
+        body = text.encode("utf-8", "surrogateescape")
+        if len(body) > self._message:
             raise CommandError("bad-argument", f"text: expected at most {self._message} bytes")
-        if "\r" in text or "\n" in text:
+        if b"\n" in body or b"\r" in body:
             raise CommandError("bad-argument", "text: expected one line")
         self.counters.published += 1
         if channel is None:
             return 0
-        self._keep_for_turn(channel, self._replies.push(f"MESSAGE {name} {text}"))
+        head = f"{PUSH} MESSAGE {name} ".encode()
+        self._delivery.publish(channel, head + body + self._replies.line_end)
         return len(channel.subscribers)
 
     def subscribe(self, session: Session, *names: str) -> None:
@@ -198,13 +141,14 @@ class Channels:
         for each in wanted:
             channel = self._channels.get(each)
             if channel is None:
-                channel = self._channels[each] = _Channel(each)
-            self._deliver(channel)  # what was published before is for the others
-            channel.subscribers[subscriber] = None
+                channel = self._channels[each] = Channel(each)
+            channel.subscribers[subscriber] = channel.end
             subscriber.channels[each] = channel
 
     def unsubscribe(self, session: Session, *names: str) -> None:
-        """Have a session get no more of channels; what waits for it is thrown away.
+        """Have a session get no more of channels.
+
+        What was published before goes out first, if it can now; else it is thrown away.
 
         :param names: all that it listens to, if there are none.
         """
@@ -212,10 +156,10 @@ class Channels:
         if subscriber is None:
             return
         for each in names or tuple(subscriber.channels):
-            channel = subscriber.channels.get(each)
-            if channel is not None:
-                self._deliver(channel)  # what was published before is still for it
-                self._leave(subscriber, channel)
+            if each in subscriber.channels:
+                self._delivery.catch_up(subscriber, subscriber.channels[each])
+            if each in subscriber.channels:
+                self._leave(subscriber, subscriber.channels[each])
                 if subscriber.backlog is not None:
                     subscriber.backlog.forget(each)
 
@@ -272,19 +216,22 @@ class Channels:
         if not name or len(name) > self._name_length:
             text = f"channel: expected 1 to {self._name_length} characters"
             raise CommandError("bad-argument", text)
-        if not name.isprintable() or any(each in name for each in _NAME_ENDS):
+        if not name.isprintable() or any(each in name for each in _NO_NAME):
             raise CommandError("bad-argument", "channel: expected no spaces, quotes or controls")
 
-    def _subscriber(self, session: Session) -> _Subscriber | None:
+    def _subscriber(self, session: Session) -> Subscriber | None:
         """The subscriber that a session is; None if it will get nothing more."""
         if session.ended:
             return None
         subscriber = self._subscribers.get(session)
         if subscriber is None:
             self._bind(session)
-            subscriber = self._subscribers[session] = _Subscriber(session)
-            session.on_end(lambda: self._ended(session))
-            session.on_writable(lambda: self._serve(session))
+            subscriber = self._subscribers[session] = Subscriber(session)
+            session.on_end(partial(self._ended, session))
+            session.on_writable(partial(self._delivery.serve, subscriber))
+        if session.user is not None and not subscriber.logged_in:
+            subscriber.logged_in = True
+            session.on_logout(partial(self._logged_out, subscriber))
         return None if subscriber.refused else subscriber
 
     def _bind(self, session: Session) -> None:
@@ -295,109 +242,41 @@ class Channels:
         self._replies = replies
         self._clock = session.clock
 
+    def _logged_out(self, subscriber: Subscriber) -> None:
+        """What a user may listen to, whoever comes next may not."""
+        subscriber.logged_in = False
+        if not subscriber.session.ended:
+            self.unsubscribe(subscriber.session)
+
     def _ended(self, session: Session) -> None:
         self._leave_all(self._subscribers.pop(session))
 
-    def _leave_all(self, subscriber: _Subscriber) -> None:
+    def _leave_all(self, subscriber: Subscriber) -> None:
         for channel in tuple(subscriber.channels.values()):
             self._leave(subscriber, channel)
         subscriber.backlog = None
 
-    def _leave(self, subscriber: _Subscriber, channel: _Channel) -> None:
+    def _leave(self, subscriber: Subscriber, channel: Channel) -> None:
         del subscriber.channels[channel.name]
         del channel.subscribers[subscriber]
-        if not channel.subscribers and self._channels.get(channel.name) is channel:
+        if not channel.subscribers:
             del self._channels[channel.name]
+            self._delivery.forget(channel)
 
-    # Delivery.
-
-    def _keep_for_turn(self, channel: _Channel, data: bytes) -> None:
-        channel.pending.append(data)
-        self._pending[channel] = None
-        self._pending_bytes += len(data)
-        if self._pending_bytes > _TURN:
-            self._deliver_all()
-        elif not self._scheduled:
-            self._scheduled = True
-            if self._soon is not None:
-                self._soon(self._end_turn)
-            else:
-                self._clock.callLater(0, self._end_turn)
-
-    def _end_turn(self) -> None:
-        self._scheduled = False
-        self._deliver_all()
-
-    def _deliver_all(self) -> None:
-        for channel in tuple(self._pending):
-            self._deliver(channel)
-
-    def _deliver(self, channel: _Channel) -> None:
-        """Send what was published in this turn to those who listen now."""
-        if channel.delivering:
-            return  # what has just come is next
-        channel.delivering = True
-        try:
-            while channel.pending:
-                messages, channel.pending = channel.pending, []
-                del self._pending[channel]
-                data = messages[0] if len(messages) == 1 else b"".join(messages)
-                self._pending_bytes -= len(data)
-                self._fan_out(channel, messages, data)
-        finally:
-            channel.delivering = False
-
-    def _fan_out(self, channel: _Channel, messages: list[bytes], data: bytes) -> None:
-        sent = 0
-        too_slow: list[_Subscriber] = []
-        there = channel.subscribers
-        for subscriber in tuple(there):
-            if subscriber not in there:
-                continue  # gone since
-            if subscriber.backlog is None and subscriber.push(data):
-                sent += 1
-            elif subscriber in there:
-                self._hold(subscriber, channel, messages, too_slow)
-        self.counters.delivered += sent * len(messages)
-        for subscriber in too_slow:
-            self._disconnect(subscriber)
-
-    def _hold(
-        self,
-        subscriber: _Subscriber,
-        channel: _Channel,
-        messages: list[bytes],
-        too_slow: list[_Subscriber],
-    ) -> None:
-        backlog = subscriber.backlog
-        if backlog is None:
-            backlog = subscriber.backlog = Backlog(self._bounds, self._notice)
-        try:
-            self.counters.dropped += backlog.keep(channel.name, messages)
-        except SlowConsumerError:
-            too_slow.append(subscriber)
+    def _later(self, function: Callable[[], object]) -> None:
+        """Call at the end of the turn."""
+        self._clock.callLater(0, function)
 
     def _notice(self, name: str, lost: int) -> bytes:
         return self._replies.push(f"DROPPED {name} {lost}")
 
-    def _serve(self, session: Session) -> None:
-        """A session that could not be written to can be now."""
-        subscriber = self._subscribers.get(session)
-        if subscriber is not None and subscriber.backlog is not None:
-            done, sent = subscriber.backlog.serve(subscriber.push)
-            self.counters.delivered += sent
-            if done:
-                subscriber.backlog = None
-
-    def _disconnect(self, subscriber: _Subscriber) -> None:
+    def _disconnect(self, subscriber: Subscriber) -> None:
         """It is too slow: tell it so, if it reads at all."""
-        if subscriber.refused:
-            return
         subscriber.refused = True
         self._leave_all(subscriber)
         self.counters.disconnected += 1
         session = subscriber.session
         most = f"more than {self._bounds.messages} messages or {self._bounds.size} bytes"
-        call: Any = session.clock.callLater(_GRACE, session.abort)
+        call: IDelayedCall = session.clock.callLater(_GRACE, session.abort)
         session.on_end(lambda: call.cancel() if call.active() else None)
         session.close(CommandError("slow-consumer", f"{most} would have to wait"))
