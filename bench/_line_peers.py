@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from shutil import which
 
-from bench._peers import STOCK, UV, Peer, PythonPeer
+from bench._peers import STOCK, UV, Netsuite, Peer, PythonPeer
 from bench._procs import BenchError
 
 REFERENCE = "linereceiver"
@@ -14,9 +14,9 @@ REFERENCE = "linereceiver"
 LINE_APP = "bench.peers.line_app:app"
 
 
-def netsuite_line(reactor: str, app: str) -> PythonPeer:
-    """An application of netsuite."""
-    return PythonPeer("line_netsuite", "netsuite", (reactor, app))
+def netsuite_line(reactor: str, app: str) -> Netsuite:
+    """The line service with an application: one of its own, or ``module:name``."""
+    return Netsuite((f"--app={app}",), reactor, service="netsuite-line")
 
 
 LINE_PEERS: dict[str, Peer] = {

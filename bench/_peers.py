@@ -42,7 +42,7 @@ class Peer(Protocol):
 
 @dataclass(frozen=True)
 class Netsuite:
-    """The echo service of netsuite, as twistd runs it."""
+    """A service of netsuite, as twistd runs it."""
 
     options: tuple[str, ...] = ()
     """Of the service."""
@@ -52,6 +52,9 @@ class Netsuite:
     listen: str = LISTEN
     """Its endpoint."""
 
+    service: str = "netsuite-echo"
+    """Its name for twistd."""
+
     def command(self) -> list[str]:
         """Start the plugin of this checkout in the foreground."""
         twistd = Path(sys.executable).with_name("twistd")
@@ -59,7 +62,7 @@ class Netsuite:
             raise BenchError(f"no {twistd}: pip install netsuite[bench]")
         return [
             *(str(twistd), "-n", "--pidfile=", "--logfile=/dev/null", f"--reactor={self.reactor}"),
-            *("netsuite-echo", f"--listen={self.listen}", "--port-file", PORT_FILE),
+            *(self.service, f"--listen={self.listen}", "--port-file", PORT_FILE),
             *self.options,
         ]
 

@@ -23,7 +23,7 @@ from bench.line import add_dialogue_options
 SUMMARY = "get and set of memcached's protocol: netsuite.line.kv, memcached with one thread, Node"
 
 REFERENCE = "memcached"
-_APP = "bench.peers.kv_app:app"
+_APP = "kv"
 
 PEERS: dict[str, Peer] = {
     "netsuite": netsuite_line(UV, _APP),
