@@ -44,10 +44,10 @@ class Subscriber:
     :ivar channels: what it listens to.
     :ivar backlog: what it has yet to get; None while it can be written to.
     :ivar refused: whether it was too slow, and gets nothing more.
-    :ivar logged_in: whether it loses its channels when its user logs out.
+    :ivar hears_logout: whether it will lose its channels when its user logs out.
     """
 
-    __slots__ = ("backlog", "channels", "logged_in", "push", "refused", "session")
+    __slots__ = ("backlog", "channels", "hears_logout", "push", "refused", "session")
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -55,7 +55,7 @@ class Subscriber:
         self.channels: dict[str, Channel] = {}
         self.backlog: Backlog | None = None
         self.refused = False
-        self.logged_in = False
+        self.hears_logout = False
 
 
 class Channel:

@@ -153,7 +153,7 @@ class Channels:
         :param names: all that it listens to, if there are none.
         """
         subscriber = self._subscribers.get(session)
-        if subscriber is None:
+        if subscriber is None or session.ended:
             return
         for each in names or tuple(subscriber.channels):
             if each in subscriber.channels:
@@ -229,8 +229,8 @@ class Channels:
             subscriber = self._subscribers[session] = Subscriber(session)
             session.on_end(partial(self._ended, session))
             session.on_writable(partial(self._delivery.serve, subscriber))
-        if session.user is not None and not subscriber.logged_in:
-            subscriber.logged_in = True
+        if not subscriber.hears_logout:
+            subscriber.hears_logout = True
             session.on_logout(partial(self._logged_out, subscriber))
         return None if subscriber.refused else subscriber
 
@@ -243,10 +243,9 @@ class Channels:
         self._clock = session.clock
 
     def _logged_out(self, subscriber: Subscriber) -> None:
-        """What a user may listen to, whoever comes next may not."""
-        subscriber.logged_in = False
-        if not subscriber.session.ended:
-            self.unsubscribe(subscriber.session)
+        """What one user listened to is nothing to whoever comes next."""
+        subscriber.hears_logout = False
+        self.unsubscribe(subscriber.session)
 
     def _ended(self, session: Session) -> None:
         self._leave_all(self._subscribers.pop(session))
