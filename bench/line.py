@@ -5,8 +5,9 @@ netsuite with typed arguments, limits and ordered replies, on the reactor netsui
 Twisted's own. ``linereceiver`` is stock Twisted's ``LineReceiver`` on the latter, which does the
 same by hand, as do the others.
 
-The second part is about memory: what peers that never end a line, or never read, make a server
-keep; see :mod:`bench._line_floods`.
+Two further parts are what a command costs without a reactor and a socket
+(:mod:`bench._line_core`), and what peers that never end a line, or never read, make a server keep
+in memory (:mod:`bench._line_floods`).
 """
 
 import argparse
@@ -15,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import _line_floods, _options
+from bench import _line_core, _line_floods, _options
 from bench._line_peers import LINE_PEERS, REFERENCE
 from bench._line_work import Dialogue, Exchange, short_name, write_script
 from bench._rounds import MAX_CONNECTIONS, Contest, Heat, Results, add_round_options, write_json
@@ -40,7 +41,7 @@ CONTEST = Contest(
     ),
 )
 
-PARTS = ("commands", "memory")
+PARTS = ("commands", "protocols", "memory")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -77,25 +78,30 @@ def run(options: argparse.Namespace) -> None:
     :raises BenchError: if a peer is missing, or a server or the load fails.
     """
     results = Results(CONTEST, options)
-    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        if "commands" in options.parts:
-            results.add(Heat(LINE_PEERS, _dialogues(options, Path(scratch, "script"))))
-    floods = None
+    core: list[_line_core.Reading] = []
+    floods: _line_floods.Floods | None = None
+    exchanges = sums(max(1000, *options.depths))
+    if "commands" in options.parts:
+        with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+            script = Path(scratch, "script")
+            write_script(script, exchanges)
+            work = [Dialogue(NAME, each, options.connections, script) for each in options.depths]
+            results.add(Heat(LINE_PEERS, work))
+    if "protocols" in options.parts:
+        core = _line_core.measure(options, exchanges)
     if "memory" in options.parts:
         floods = _line_floods.measure(options)
     print(results.report())
+    if core:
+        print(f"\n{_line_core.report(core)}")
     if floods is not None:
         print(f"\n{floods.report()}")
     print(f"\n{verdict_table([*results.verdicts(), *_line_floods.verdicts(floods)])}")
     if options.json is not None:
         record = results.record()
+        record["protocols"] = _line_core.record(core)
         record["floods"] = [] if floods is None else floods.record()
         write_json(options.json, record)
-
-
-def _dialogues(options: argparse.Namespace, script: Path) -> list[Dialogue]:
-    write_script(script, sums(max(1000, *options.depths)))
-    return [Dialogue(NAME, depth, options.connections, script) for depth in options.depths]
 
 
 def sums(count: int) -> list[Exchange]:
