@@ -2,7 +2,7 @@
 
 import hmac
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from os import PathLike
@@ -97,13 +97,26 @@ class Tokens:
 
         :raises TokenError: if it cannot be used; what there was is still there.
         """
+        self.prepare()()
+
+    def prepare(self) -> Callable[[], None]:
+        """Read the file again, and change nothing yet.
+
+        :returns: what makes it so.
+        :raises TokenError: if it cannot be used.
+        """
         if self._path is None:
             raise TokenError("these tokens are of no file")
         try:
             data = self._path.read_bytes()
         except OSError as error:
             raise TokenError(f"{self._path}: {error.strerror}: expected a file of tokens") from None
-        self._tokens = _parsed(self._path, data)
+        tokens = _parsed(self._path, data)
+
+        def commit() -> None:
+            self._tokens = tokens
+
+        return commit
 
     def find(self, token: str) -> Token | None:
         """What a token stands for.

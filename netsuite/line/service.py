@@ -3,16 +3,25 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, get_args
 from weakref import WeakKeyDictionary
 
 from twisted.application.service import IService
 
+from netsuite.line._errors import DefinitionError
 from netsuite.line._limits import Limits
+from netsuite.line._password_file import PasswordFile, PasswordFileError
 from netsuite.line.app import LineApp
 from netsuite.line.apps import APPS, AppError, load_app
+from netsuite.line.auth import Authentication, TokenError, Tokens
+from netsuite.line.channels import Channels
 from netsuite.line.protocol import LineCounters, LineFactory
+from netsuite.line.starttls import StartTLS
+from netsuite.line.transcript import Transcript
 from netsuite.service import (
+    BOOLEAN,
+    FILE,
     SECONDS,
     SIZE,
     TEXT,
@@ -30,6 +39,7 @@ from netsuite.service import (
 
 LineEnd = Literal["crlf", "lf"]
 QueueFull = Literal["wait", "refuse"]
+StartTLSMode = Literal["offered", "required"]
 
 _DEFAULT_PORT = 9001
 
@@ -63,6 +73,16 @@ class LineConfig:
     :ivar line_length: see :class:`~netsuite.line.Limits`, as for all to ``login_timeout``.
     :ivar memory: bytes that the ``kv`` application keeps.
     :ivar value_size: bytes of one value of it.
+    :ivar password_file: users with their passwords and roles, a line each; with it, or with
+        tokens, peers have to log in (:mod:`netsuite.line.auth`).
+    :ivar token_file: tokens that peers may log in with.
+    :ivar plaintext_passwords: whether passwords are taken over connections that somebody on the
+        way can read.
+    :ivar starttls: whether connections begin in plain text and may, or have to, go on with the
+        daemon's TLS.
+    :ivar channels: whether the application has channels to publish and subscribe to
+        (:mod:`netsuite.line.channels`).
+    :ivar transcript: where to record what is asked and answered.
     :raises ConfigError: for a value that is out of range.
     """
 
@@ -81,6 +101,12 @@ class LineConfig:
     login_timeout: float | None = None
     memory: int | None = None
     value_size: int | None = None
+    password_file: Path | None = None
+    token_file: Path | None = None
+    plaintext_passwords: bool = False
+    starttls: StartTLSMode | None = None
+    channels: bool = False
+    transcript: Path | None = None
     daemon: DaemonConfig = field(default_factory=DaemonConfig)
 
     def __post_init__(self) -> None:
@@ -88,6 +114,18 @@ class LineConfig:
             raise ConfigError("line: expected an endpoint to listen on")
         if self.line_end not in {None, *_LINE_ENDS}:
             raise SettingError("line_end", f"{self.line_end!r}: expected crlf or lf")
+        if self.starttls not in {None, *get_args(StartTLSMode)}:
+            raise SettingError("starttls", f"{self.starttls!r}: expected offered or required")
+        if self.starttls is not None and not self.daemon.tls:
+            raise SettingError(
+                "starttls",
+                f"{self.starttls} and no certificate: expected tls-cert, tls-directory or "
+                "tls-self-signed too",
+            )
+        for name in ("memory", "value_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise SettingError(name, f"{value}: expected 1 or more")
         for name, limit in _LIMITS.items():
             value = getattr(self, name)
             try:
@@ -113,14 +151,21 @@ class LineService(Daemon):
     """
 
     def __init__(self, config: LineConfig, reactor: Any) -> None:
-        self.app = _application(config)
+        self._served = _served(config)
+        self.app = self._served.app
         self.factory = LineFactory(self.app, reactor)
         self._own_idle = self.app.limits.idle if config.own_idle else None
         self._watch_silence(config.daemon)
         listener = Listener(
-            name="line", factory=self.factory, endpoints=config.listen, counts=self._counts
+            name="line",
+            factory=self.factory,
+            endpoints=config.listen,
+            counts=self._counts,
+            starttls=config.starttls is not None,
         )
         super().__init__(config.daemon, [listener], reactor)
+        if config.starttls is not None:
+            self._served.begin_tls(self.certificates, required=config.starttls == "required")
 
     @property
     def counters(self) -> LineCounters:
@@ -140,42 +185,131 @@ class LineService(Daemon):
     def prepare(self, config: DaemonConfig) -> Callable[[], None]:
         """Read another configuration; see :meth:`Daemon.prepare`.
 
-        A limit on silence that comes to the daemon, or goes, is the application's to give up or
-        to take back, for the connections to come.
+        Files of passwords and tokens are read again. A limit on silence that comes to the
+        daemon, or goes, is the application's to give up or to take back, for the connections to
+        come.
         """
         commit = super().prepare(config)
+        reload = self._served.prepare()
 
-        def commit_both() -> None:
+        def commit_all() -> None:
             commit()
+            reload()
             self._watch_silence(config)
 
-        return commit_both
+        return commit_all
+
+    def reopen_logs(self) -> None:
+        """Open the access log and the transcript by their names again."""
+        super().reopen_logs()
+        if self._served.transcript is not None:
+            self._served.transcript.reopen()
 
     def announced(self) -> None:
         """Say how to try it."""
         self.say_how_to_talk("line")
 
 
-#: What the applications that are served were told, beside what they say themselves.
-_told: WeakKeyDictionary[LineApp, LineConfig] = WeakKeyDictionary()
+class _Served:
+    """An application with what a configuration has for it.
+
+    :ivar transcript: where what is asked and answered is recorded, if it is.
+    :raises ConfigError: for a file that cannot be used, and for what the application has already.
+    """
+
+    def __init__(self, app: LineApp, config: LineConfig, told: LineConfig) -> None:
+        self.app = app
+        self.told = told
+        self.transcript: Transcript | None = None
+        self._passwords: PasswordFile | None = None
+        self._tokens: Tokens | None = None
+        app.limits = replace(app.limits, **config.limits)
+        if config.password_file is not None or config.token_file is not None:
+            self._let_log_in(config)
+        if config.channels:
+            self._add("channels", Channels())
+        if config.transcript is not None:
+            try:
+                self.transcript = Transcript(config.transcript)
+            except OSError as error:
+                problem = f"{config.transcript}: {error.strerror}"
+                raise SettingError("transcript", problem) from None
+            self._add("transcript", self.transcript)
+
+    def _let_log_in(self, config: LineConfig) -> None:
+        setting = "password_file"
+        try:
+            if config.password_file is not None:
+                self._passwords = PasswordFile(config.password_file)
+            if config.token_file is not None:
+                setting = "token_file"
+                self._tokens = Tokens.from_file(config.token_file)
+        except (PasswordFileError, TokenError) as error:
+            raise SettingError(setting, str(error)) from None
+        passwords = self._passwords
+        authentication = Authentication(
+            [] if passwords is None else [passwords],
+            tokens=self._tokens,
+            roles={} if passwords is None else passwords.roles,
+            plain_over_plaintext=config.plaintext_passwords,
+        )
+        self._add(setting, authentication)
+
+    def begin_tls(self, certificates: Any, *, required: bool) -> None:
+        """Let peers begin TLS.
+
+        :param certificates: a context factory.
+        """
+        self._add("starttls", StartTLS(certificates, required=required))
+
+    def _add(self, setting: str, extension: Any) -> None:
+        try:
+            self.app.add(extension)
+        except (DefinitionError, ValueError) as error:
+            raise SettingError(setting, f"for {self.app.name}: {error}") from None
+
+    def prepare(self) -> Callable[[], None]:
+        """Read the files again, and change nothing yet.
+
+        :returns: what makes it so.
+        :raises ConfigError: for one that cannot be used.
+        """
+        files = [each for each in (self._passwords, self._tokens) if each is not None]
+        try:
+            reloads = [each.prepare() for each in files]
+        except (PasswordFileError, TokenError) as error:
+            raise ConfigError(str(error)) from None
+
+        def commit() -> None:
+            for reload in reloads:
+                reload()
+
+        return commit
 
 
-def _application(config: LineConfig) -> LineApp:
-    """The application, with what the configuration has for it.
+#: The applications that are served, each with what it was told beside what it says itself.
+_all_served: WeakKeyDictionary[LineApp, _Served] = WeakKeyDictionary()
+
+
+def _served(config: LineConfig) -> _Served:
+    """The application that a configuration is about.
 
     :raises ConfigError: for one that cannot be had.
     """
     app = config.app if isinstance(config.app, LineApp) else _loaded(config.app, config)
-    told = replace(config, app="", listen=("-",), own_idle=True, daemon=DaemonConfig())
-    if app not in _told:
-        _told[app] = told
-        app.limits = replace(app.limits, **config.limits)
-    elif _told[app] != told:
+    told = replace(
+        config, app="", listen=("-",), own_idle=True, starttls=None, daemon=DaemonConfig()
+    )
+    before = _all_served.get(app)
+    if before is None:
+        found = _all_served[app] = _Served(app, config, told)
+        return found
+    if before.told != told or config.starttls is not None:
         raise ConfigError(
             f"{app.name} is served already, with other settings: expected the same ones, or a "
             "function that makes one for each service"
         )
-    return app
+    return before
 
 
 def _loaded(name: str, config: LineConfig) -> LineApp:
@@ -199,7 +333,67 @@ def build_service(config: LineConfig, reactor: Any) -> LineService:
     return LineService(config, reactor)
 
 
-_GROUP = "Line"
+_ROWS = (
+    (
+        "app",
+        replace(TEXT, metavar="APP"),
+        f"Serve this: {', '.join(APPS)}, or MODULE:APP for one of your own.",
+    ),
+    (
+        "line-end",
+        choice(get_args(LineEnd)),
+        "What stands behind each line that is sent. Both are taken.",
+    ),
+    ("line-length", SIZE, "Longest line that a peer may send, without its end."),
+    ("max-arguments", WHOLE, "Words that a line may have behind the command's name."),
+    ("literal-size", SIZE, "Longest byte-counted literal that a peer may send."),
+    ("max-queued", WHOLE, "Commands of a connection that may wait for their turn."),
+    (
+        "queue-full",
+        choice(get_args(QueueFull)),
+        "What becomes of further ones: they are not read so far, or refused.",
+    ),
+    ("max-parallel", WHOLE, "Commands of a connection that may run at a time, where they can."),
+    ("max-subscriptions", WHOLE, "Channels that a connection may listen to."),
+    ("reply-buffer", SIZE, "Bytes of replies that are made before others have their turn."),
+    ("memory", SIZE, "Bytes that the kv application keeps."),
+    ("value-size", SIZE, "Longest value that the kv application takes."),
+    ("channels", BOOLEAN, "Let peers publish and subscribe to channels."),
+    (
+        "password-file",
+        FILE,
+        "Users, a line each: USER:PASSWORD or USER:PASSWORD:ROLE,ROLE. Peers have to log in.",
+    ),
+    (
+        "token-file",
+        FILE,
+        "Tokens, a line each: sha256:DIGEST USER ROLE,ROLE. Peers have to log in.",
+    ),
+    (
+        "plaintext-passwords",
+        BOOLEAN,
+        "Take passwords over connections that somebody can read along.",
+    ),
+    ("login-timeout", SECONDS, "Time that a peer has to log in."),
+    (
+        "starttls",
+        choice(get_args(StartTLSMode)),
+        "Begin in plain text and let peers go on with TLS, or have them do so.",
+    ),
+    ("transcript", FILE, "Record what is asked and answered in this file, as JSON lines."),
+)
+_DEFAULTS = {each.name: each.default for each in fields(LineConfig)}
+
+
+def _setting(name: str, kind: Any, text: str) -> Setting:
+    return Setting(
+        name=name,
+        kind=kind,
+        help=text,
+        group="Line",
+        default=_DEFAULTS[name.replace("-", "_")],
+        writes=name == "transcript",
+    )
 
 
 class Options(ServerOptions):
@@ -216,87 +410,7 @@ class Options(ServerOptions):
         "--idle-timeout takes its place, and --idle-timeout none is no limit. "
         "Talk to it: nc localhost 9001"
     )
-    settings = (
-        Setting(
-            name="app",
-            kind=replace(TEXT, metavar="APP"),
-            help=f"Serve this: {', '.join(APPS)}, or MODULE:APP for one of your own.",
-            group=_GROUP,
-            default="echo",
-        ),
-        Setting(
-            name="line-end",
-            kind=choice(get_args(LineEnd)),
-            help="What stands behind each line that is sent. Both are taken.",
-            group=_GROUP,
-        ),
-        Setting(
-            name="line-length",
-            kind=SIZE,
-            help="Longest line that a peer may send, without its end.",
-            group=_GROUP,
-        ),
-        Setting(
-            name="max-arguments",
-            kind=WHOLE,
-            help="Words that a line may have behind the command's name.",
-            group=_GROUP,
-        ),
-        Setting(
-            name="literal-size",
-            kind=SIZE,
-            help="Longest byte-counted literal that a peer may send.",
-            group=_GROUP,
-        ),
-        Setting(
-            name="max-queued",
-            kind=WHOLE,
-            help="Commands of a connection that may wait for their turn.",
-            group=_GROUP,
-        ),
-        Setting(
-            name="queue-full",
-            kind=choice(get_args(QueueFull)),
-            help="What becomes of further ones: they are not read so far, or refused.",
-            group=_GROUP,
-        ),
-        Setting(
-            name="max-parallel",
-            kind=WHOLE,
-            help="Commands of a connection that may run at a time, where they can.",
-            group=_GROUP,
-        ),
-        Setting(
-            name="max-subscriptions",
-            kind=WHOLE,
-            help="Channels that a connection may listen to.",
-            group=_GROUP,
-        ),
-        Setting(
-            name="reply-buffer",
-            kind=SIZE,
-            help="Bytes of replies that are made before others have their turn.",
-            group=_GROUP,
-        ),
-        Setting(
-            name="login-timeout",
-            kind=SECONDS,
-            help="Time that a peer has to log in, where that is asked for.",
-            group=_GROUP,
-        ),
-        Setting(
-            name="memory",
-            kind=SIZE,
-            help="Bytes that the kv application keeps.",
-            group=_GROUP,
-        ),
-        Setting(
-            name="value-size",
-            kind=SIZE,
-            help="Longest value that the kv application takes.",
-            group=_GROUP,
-        ),
-    )
+    settings = tuple(_setting(*row) for row in _ROWS)
 
     config: LineConfig
 

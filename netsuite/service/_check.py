@@ -34,36 +34,37 @@ def check_service(options: ServerOptions) -> None:
     build = getattr(sys.modules[type(options).__module__], "build_service", None)
     try:
         if build is not None:
-            build(_without_log(options.config), MemoryReactorClock())
+            build(_without_files(options, options.config), MemoryReactorClock())
         else:
             served = [
                 Listener(name=name, factory=Factory(), endpoints=endpoints)
                 for name, endpoints in options.listeners()
             ]
-            Daemon(_without_log(daemon), served, MemoryReactorClock())
+            Daemon(_without_files(options, daemon), served, MemoryReactorClock())
     except ConfigError as error:
         raise options.explained(error) from None
 
 
 def _check_directories(options: SettingOptions) -> None:
     """Files that will be written need a place: :exc:`ConfigError` for one that has none."""
-    for name in ("port-file", "access-log"):
-        path = options[name]
+    for setting in options.all_settings():
+        path = options[setting.name] if setting.writes else None
         if path is not None and not path.parent.is_dir():
-            raise options.error(name, f"{path}: expected a directory {path.parent}")
+            raise options.error(setting.name, f"{path}: expected a directory {path.parent}")
 
 
-def _without_log(config: C) -> C:
-    """``config`` without an access log: to check it must not leave a file behind."""
-    if isinstance(config, DaemonConfig):
-        return replace(config, access_log=None)
+def _without_files(options: SettingOptions, config: C) -> C:
+    """``config`` without a log: to check it must not leave a file behind."""
     if not is_dataclass(config) or isinstance(config, type):
         return config
-    changes = {
-        field.name: _without_log(getattr(config, field.name))
-        for field in fields(config)
-        if isinstance(getattr(config, field.name), DaemonConfig)
-    }
+    written = {each.field for each in options.all_settings() if each.writes}
+    changes: dict[str, Any] = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name in written:
+            changes[field.name] = None
+        elif isinstance(value, DaemonConfig):
+            changes[field.name] = _without_files(options, value)
     return replace(config, **changes)
 
 

@@ -128,6 +128,7 @@ class Daemon(MultiService):
         has_tls = description.startswith(("ssl:", "tls:")) or endpoint.certificates is not None
         if endpoint.certificates is not None:
             self._certificates.add(endpoint.certificates)
+        by_itself = self._rules.tls is not None and not (has_tls or listener.starttls)
         service = DrainingService(
             endpoint,
             listener.factory,
@@ -135,14 +136,21 @@ class Daemon(MultiService):
             self._rules.drain_timeout,
             admission=self._admission,
             observers=tuple(observers),
-            certificates=None if has_tls or self._rules.tls is None else self._certificates,
+            certificates=self._certificates if by_itself else None,
             proxies=self._rules.proxies,
             proxy_timeout=self._rules.proxy_timeout,
         )
         self._totals[name].watch(service.gate)
         service.setServiceParent(self)
-        tls = has_tls or self._rules.tls is not None
-        return _Part(listener, description, service, tls)
+        return _Part(listener, description, service, has_tls or by_itself)
+
+    @property
+    def certificates(self) -> DaemonCertificates:
+        """A context factory with the certificates of now: for STARTTLS.
+
+        :raises ConfigError: when a connection is made, if there is no TLS in the configuration.
+        """
+        return self._certificates
 
     # In several processes.
 

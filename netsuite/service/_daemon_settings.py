@@ -138,6 +138,7 @@ def _settings() -> Iterator[Setting]:
                 repeatable=repeatable,
                 reload=name not in _NEED_A_RESTART,
                 process=name in _OF_THE_PROCESS,
+                writes=name in {"port-file", "access-log"},
             )
 
 

@@ -19,6 +19,9 @@ class Listener:
         See :class:`netsuite.net.datagram.DatagramReceiver`.
     :ivar counts: the service's own totals since it started, for metrics: ``line_replies`` is
         ``netsuite_line_replies_total``. None for none.
+    :ivar starttls: whether its connections begin in plain text where TLS is configured, and may
+        go on with it, by :attr:`netsuite.service.Daemon.certificates`. Endpoints with TLS of
+        their own have it from the start all the same.
     """
 
     name: str
@@ -26,6 +29,7 @@ class Listener:
     endpoints: tuple[str, ...]
     datagrams: Callable[[], Any] | None = None
     counts: Callable[[], Mapping[str, int]] | None = None
+    starttls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,8 @@ class Setting:
     :ivar repeatable: whether there may be several values; then the value is a tuple.
     :ivar short: one letter, for a flag with one dash.
     :ivar reload: whether a change takes effect without a restart.
+    :ivar writes: whether it is a file that the service writes: one that is only to be checked
+        does not.
     :ivar process: whether it is about the whole process, so that the services of a suite
         share it.
     """
@@ -120,6 +122,7 @@ class Setting:
     short: str = ""
     reload: bool = False
     process: bool = False
+    writes: bool = False
 
     @property
     def flag(self) -> str:

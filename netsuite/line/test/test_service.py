@@ -1,10 +1,14 @@
+import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.application.service import IService
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IUNIXTransport
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides, providedBy
 
 from netsuite.line import Limits, LineApp, LineProtocol
 from netsuite.line.service import LineConfig, LineService, Options, build_service
@@ -113,6 +117,9 @@ class OptionsTests(SynchronousTestCase):
         (["--login-timeout=0"], "login timeout 0.0: expected more than 0 seconds"),
         (["--queue-full=drop"], "queue full 'drop': expected 'wait' or 'refuse'"),
         (["--line-end=cr"], "line end 'cr': expected crlf or lf"),
+        (["--memory=0"], "memory 0: expected 1 or more"),
+        (["--starttls=required"], "starttls required and no certificate: expected tls-cert"),
+        (["--starttls=maybe"], "starttls 'maybe': expected offered or required"),
         (["--memory=lots"], "--memory: 'lots' is not a number: expected bytes"),
         (["--drain-timeout=-1"], "--drain-timeout: '-1' is less than 0: expected seconds"),
     ]
@@ -223,6 +230,158 @@ class BuildServiceTests(SynchronousTestCase):
         after = service.stats_now().listeners[0].counts
         self.assertEqual(after, {"line_replies": 3, "line_errors": 2})
         self.assertEqual((service.counters.opened, service.counters.active), (2, 1))
+
+
+class AdditionTests(SynchronousTestCase):
+    """What a configuration adds to an application."""
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+
+    def file(self, name: str, text: str) -> Path:
+        path = self.directory / name
+        path.write_text(text)
+        return path
+
+    def build(self, app: str | LineApp | None = None, **config: Any) -> LineService:
+        config = {"app": app or LineApp("mine"), "listen": ("tcp:9001",), **config}
+        return build_service(LineConfig(**config), self.reactor)
+
+    def talk(self, service: LineService, data: bytes) -> bytes:
+        """What is answered to bytes, to somebody on a UNIX socket."""
+        protocol = service.factory.buildProtocol(None)
+        transport = StringTransport()
+        directlyProvides(transport, [*providedBy(transport), IUNIXTransport])
+        protocol.makeConnection(transport)
+        protocol.dataReceived(data)
+        self.reactor.advance(1)
+        answer: bytes = transport.value()
+        protocol.connectionLost()
+        return answer
+
+    def test_passwords_and_tokens(self) -> None:
+        digest = sha256(b"t0ken").hexdigest()
+        service = self.build(
+            password_file=self.file("users", "bob:secret:math\n"),
+            token_file=self.file("tokens", f"sha256:{digest} eve\n"),
+        )
+        self.assertIn(b"ERR not-allowed WHOAMI: expected AUTH", self.talk(service, b"whoami\n"))
+        self.assertEqual(self.talk(service, b"auth plain bob secret\nwhoami\n"), b"OK\r\nbob\r\n")
+        self.assertEqual(self.talk(service, b"auth token t0ken\nwhoami\n"), b"OK\r\neve\r\n")
+
+    def test_passwords_in_plain_text(self) -> None:
+        users = self.file("users", "bob:secret\n")
+        for plain, answer in ((False, b"ERR not-allowed "), (True, b"OK\r\n")):
+            service = self.build(password_file=users, plaintext_passwords=plain)
+            protocol = service.factory.buildProtocol(None)
+            transport = StringTransport()
+            protocol.makeConnection(transport)
+            protocol.dataReceived(b"auth plain bob secret\n")
+            self.assertTrue(transport.value().startswith(answer), transport.value())
+
+    def test_files_are_read_again(self) -> None:
+        users, tokens = self.file("users", "bob:old\n"), self.file("tokens", "")
+        service = self.build(password_file=users, token_file=tokens)
+        self.file("users", "bob:new\n")
+        self.file("tokens", f"sha256:{sha256(b't').hexdigest()} eve\n")
+        service.prepare(DaemonConfig())
+        self.assertEqual(self.talk(service, b"auth plain bob old\n"), b"OK\r\n", "not yet")
+        service.reload(DaemonConfig())
+        self.assertEqual(self.talk(service, b"auth plain bob new\n"), b"OK\r\n")
+        self.assertEqual(self.talk(service, b"auth token t\n"), b"OK\r\n")
+        self.file("tokens", "nonsense\n")
+        self.file("users", "bob:newer\n")
+        error = self.assertRaises(ConfigError, service.reload, DaemonConfig())
+        self.assertIn(str(tokens), str(error))
+        self.assertEqual(self.talk(service, b"auth plain bob new\n"), b"OK\r\n")
+
+    def test_files_that_cannot_be_used(self) -> None:
+        for name, complaint in [
+            ("password_file", "password file /none: No such file or directory"),
+            ("token_file", "token file /none: No such file or directory"),
+        ]:
+            error = self.assertRaises(ConfigError, self.build, **{name: Path("/none")})
+            self.assertTrue(str(error).startswith(complaint), str(error))
+        error = self.assertRaises(ConfigError, self.build, transcript=Path("/none/x"))
+        self.assertEqual(str(error), "transcript /none/x: No such file or directory")
+
+    def test_channels(self) -> None:
+        service = self.build(channels=True)
+        self.assertEqual(self.talk(service, b"publish news hello\n"), b"0\r\n")
+        app = LineApp("mine")
+        app.command("PUBLISH")(lambda: None)
+        error = self.assertRaises(ConfigError, self.build, app, channels=True)
+        self.assertEqual(
+            str(error), "channels for mine: command PUBLISH: there is one of that name"
+        )
+
+    def test_transcript(self) -> None:
+        path = self.directory / "said"
+        service = self.build(transcript=path)
+        self.talk(service, b"nonsense\n")
+        path.rename(self.directory / "older")
+        service.reopen_logs()
+        self.talk(service, b"quit\n")
+        found = [json.loads(line) for line in path.read_text().splitlines()]
+        self.assertEqual([each["text"] for each in found], ["quit", "OK"])
+        older = (self.directory / "older").read_text().splitlines()
+        self.assertEqual(json.loads(older[0])["text"], "nonsense")
+
+    def test_starttls(self) -> None:
+        service = self.build(
+            starttls="required", daemon=DaemonConfig(tls_self_signed=True), channels=True
+        )
+        service.startService()
+        self.addCleanup(service.stopService)
+        self.assertEqual([each.tls for each in service.listening], [False])
+        protocol = service.factory.buildProtocol(None)
+        transport = TLSTransport()
+        protocol.makeConnection(transport)
+        protocol.dataReceived(b"publish news hello\n")
+        self.assertEqual(transport.value(), b"ERR not-allowed PUBLISH: expected STARTTLS first\r\n")
+        transport.clear()
+        protocol.dataReceived(b"starttls\n")
+        self.assertEqual(transport.value(), b"OK\r\n")
+        [context] = transport.contexts
+        self.assertIs(context, service.certificates)
+        self.assertTrue(IOpenSSLServerConnectionCreator.providedBy(context))
+
+    def test_tls_from_the_start_without_it(self) -> None:
+        service = self.build(daemon=DaemonConfig(tls_self_signed=True))
+        service.startService()
+        self.addCleanup(service.stopService)
+        self.assertEqual([each.tls for each in service.listening], [True])
+
+    def test_starttls_is_one_daemon_s(self) -> None:
+        app = LineApp("mine")
+        config: dict[str, Any] = {
+            "starttls": "offered",
+            "daemon": DaemonConfig(tls_self_signed=True),
+        }
+        self.build(app, **config)
+        error = self.assertRaises(ConfigError, self.build, app, **config)
+        self.assertIn("mine is served already", str(error))
+
+    def test_checking_writes_nothing(self) -> None:
+        path = self.directory / "said"
+        options(f"--transcript={path}").checked()
+        self.assertFalse(path.exists())
+        parsed = options("--transcript=/nowhere/said")
+        error = self.assertRaises(usage.UsageError, parsed.checked)
+        self.assertEqual(str(error), "--transcript /nowhere/said: expected a directory /nowhere")
+
+
+class TLSTransport(StringTransport):
+    """Keeps what TLS is to begin with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.contexts: list[Any] = []
+
+    def startTLS(self, context: Any, normal: bool = True) -> None:
+        self.contexts.append(context)
 
 
 class SilenceTests(SynchronousTestCase):
