@@ -132,7 +132,8 @@ class TLSProtocol(BufferingTLSTransport):
             else:
                 if not self._aborted:
                     self.wrappedProtocol.dataReceived(data)
-        self._flushSendBIO()
+        if self._tlsConnection is not None:
+            self._flushSendBIO()
 
     def _read_closed(self) -> None:
         """The peer's ``close_notify`` has come."""
@@ -145,7 +146,8 @@ class TLSProtocol(BufferingTLSTransport):
                 self.abortConnection()
         else:
             self._shutdownTLS()
-            self._finish()
+            if self.connected:  # what is below may have closed at once
+                self._finish()
 
     def _say_close(self) -> None:
         if not self._handshakeDone or self._appSendBuffer:

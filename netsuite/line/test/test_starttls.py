@@ -496,6 +496,22 @@ class HandshakeTests(SynchronousTestCase):
         self.assertEqual(connection.heard, b"done\r\n")
         self.assertTrue(connection.wire.disconnecting)
 
+    def test_the_peer_s_close_notify_comes_last(self) -> None:
+        """Below TLS the connection may close at once then."""
+
+        class AtOnce(Wire):
+            def loseConnection(self) -> None:
+                super().loseConnection()
+                self.protocol.connectionLost()
+
+        connection = Connection(Slow().app, transport=AtOnce)
+        connection.start()
+        self.assertEqual(connection.secret(b"QUIT\r\n"), b"OK\r\n")
+        self.assertFalse(connection.line.session.ended)
+        connection.say_close()
+        self.assertTrue(connection.line.session.ended)
+        self.assertEqual(connection.clock.getDelayedCalls(), [])
+
     def test_a_full_buffer(self) -> None:
         """TLS does not begin before what came first could be sent."""
         slow = Slow(limits=Limits(buffer=100))
