@@ -37,7 +37,7 @@ def runner_of(function: Callable[..., Any], signature: Signature) -> tuple[Runne
         return _of_words(function, signature.session), ANY
     if signature.words:
         return _of_words_and_block(function, signature.session), WITH_BLOCK
-    if signature.rest or signature.block:
+    if signature.rest or signature.block or signature.lines:
         return None
     if not all(each.required and not each.repeated for each in signature.parameters):
         return None
