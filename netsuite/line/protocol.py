@@ -167,7 +167,7 @@ class LineProtocol(Protocol):
     def _look(self, interval: float, before: int, looks: int) -> None:
         conversation = self._conversation
         # A peer may only listen; one that reads nothing is sent nothing.
-        now = conversation.bytes_received + conversation.bytes_sent
+        now = self.bytes_received + self.bytes_sent
         if now != before or conversation.busy:
             self._look_again(interval, now, _LOOKS)
         elif looks > 1:
