@@ -220,6 +220,7 @@ def test_access_log_and_metrics(limited: Callable[..., LimitedService]) -> None:
 
 def test_workers_have_one_port_and_count_together(limited: Callable[..., LimitedService]) -> None:
     service = limited("--workers=2", "--app=tests.line_program:app")
+    service.process.wait_for_log("ready: line on")  # rather than one of its workers
     for _ in range(20):
         with service.connect() as connection:
             assert exchange(connection, b"add 1 2\n") == b"3\r\n"
