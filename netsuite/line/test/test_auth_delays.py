@@ -301,6 +301,23 @@ class FailuresTests(SynchronousTestCase):
         failures.add("a", 1, 1000)
         self.assertEqual(failures.level("a", 10), 1)
 
+    def test_no_more_than_what_counts(self) -> None:
+        """Then it is forgotten in that many minutes, and a login that goes well is no discount."""
+        delay = Delay()
+        guard = Guard(delay)
+        for _ in range(100):
+            attempt = guard.begin("net", None, 0)
+            assert attempt is not None
+            attempt.end()
+        self.assertEqual(guard.networks.level("net", 0), 6)
+        self.assertEqual(guard.networks.level("net", 5 * delay.forget), 1)
+        self.assertEqual(guard.networks.level("net", 6 * delay.forget), 0)
+        own = guard.begin("net", None, 0)
+        assert own is not None
+        own.forgive(0)
+        own.end()
+        self.assertEqual(guard.networks.level("net", 0), 6)
+
     def test_guard_forgets_who_waits(self) -> None:
         guard = Guard(Delay(waiting=1))
         attempt = guard.begin("net", "bob", 0)
