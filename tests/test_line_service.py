@@ -139,8 +139,8 @@ def test_who_is_asked_for_behind_tls_and_proxies(tmp_path: Path, certificate: Pa
         *(f"--tls-cert={certificate}/cert.pem", f"--tls-key={certificate}/key.pem"),
         service="netsuite-line",
     ) as service:
-        assert f"talk to it: openssl s_client -quiet -connect localhost:{service.port}" in (
-            service.log()
+        service.wait_for_log(
+            f"talk to it: openssl s_client -quiet -connect localhost:{service.port}"
         )
         with connect(service) as plain:
             plain.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.8 1000 2000\r\n")
@@ -170,8 +170,8 @@ def limited(tmp_path: Path) -> Iterator[Callable[..., LimitedService]]:
 
 
 def test_the_log_says_how_to_talk_to_it(echo: RunningService) -> None:
-    assert f"ready: line on tcp 0.0.0.0:{echo.port}" in echo.log()
-    assert f"talk to it: nc localhost {echo.port}" in echo.log()
+    echo.wait_for_log(f"ready: line on tcp 0.0.0.0:{echo.port}")
+    echo.wait_for_log(f"talk to it: nc localhost {echo.port}")
 
 
 def test_refused_peers_are_told(limited: Callable[..., LimitedService]) -> None:
