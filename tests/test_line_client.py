@@ -217,7 +217,7 @@ async def test_a_server_that_does_not_read(world: World) -> None:
 
 
 def trust(certificate: Path) -> Any:
-    pem = (certificate / "cert.pem").read_text()
+    pem = (certificate / "cert.pem").read_bytes()
     return trustRootFromCertificates([Certificate.loadPEM(pem)])
 
 

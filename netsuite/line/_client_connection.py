@@ -248,7 +248,7 @@ class ClientConnection(TwistedProtocol):
             self._owner.opened(self)
 
     def _lost_by(self, reason: Failure) -> LineConnectionError:
-        why = _why(reason.value)
+        why = reason_text(reason.value)
         if self._parting is not None:
             why = f"the server has said: {LineError(self._parting.code, self._parting.text)}"
         error = LineConnectionError(f"the connection was lost: {why}")
@@ -264,8 +264,8 @@ class ClientConnection(TwistedProtocol):
             call.wake()
 
 
-def _why(error: BaseException | None) -> str:
+def reason_text(error: BaseException | None) -> str:
     """What went wrong, for people: OpenSSL says it in tuples."""
     if isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list):
         return ", ".join(str(each[-1]) for each in error.args[0]) or "TLS failed"
-    return str(error) or type(error).__name__
+    return str(error).rstrip(".") or type(error).__name__

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from netsuite.line._client_calls import LineCall
-from netsuite.line._client_connection import ClientConnection
+from netsuite.line._client_connection import ClientConnection, reason_text
 from netsuite.line._client_errors import (
     LineArgumentError,
     LineClientError,
@@ -317,7 +317,7 @@ class _Watched:
         return connected.addErrback(self._note)
 
     def _note(self, failure: Failure) -> Failure:
-        error = LineConnectionError(f"cannot connect: {failure.getErrorMessage()}")
+        error = LineConnectionError(f"cannot connect: {reason_text(failure.value)}")
         error.__cause__ = failure.value
         self._failed(error)
         return failure

@@ -221,9 +221,11 @@ def typed(line: str, line_length: int, literal: bytes | None = None) -> bytes:
     """A command as somebody has typed it.
 
     :param literal: that the line counts at its end.
-    :raises LineArgumentError: for what is more than a line.
+    :raises LineArgumentError: for what is more than a line, or less.
     """
     data = _rest(line)
+    if not data.strip():
+        raise LineArgumentError("an empty line: the server does not answer it")
     if len(data) > line_length:
         raise LineArgumentError(f"a line of {len(data)} bytes: expected at most {line_length}")
     return data + b"\r\n" if literal is None else b"%b\r\n%b\r\n" % (data, literal)

@@ -49,7 +49,7 @@ from netsuite.line._client_errors import (
     LineWireError,
 )
 from netsuite.line._client_subscriptions import KEPT, Message, Subscription, Subscriptions
-from netsuite.line._client_wire import LONGEST, Argument, request
+from netsuite.line._client_wire import LONGEST, Argument, request, typed
 
 __all__ = [
     "Argument",
@@ -187,6 +187,14 @@ class LineClient(Service):
             self.startService()
         return ready
 
+    def drop(self) -> None:
+        """Drop the connection at once: calls in flight fail, and another one is made.
+
+        The way out when a reply that nobody waits for any more holds up the others.
+        """
+        if self._connector.ready is not None:
+            self._connector.ready.drop(LineConnectionError("the connection was dropped"))
+
     def close(self) -> Deferred[None]:
         """Close the connection, and make no other; calls that have no reply yet fail.
 
@@ -236,7 +244,7 @@ class LineClient(Service):
         :param arguments: numbers, addresses, text, bytes; quoted as need be.
         :param rest: the rest of the line as it is, for a command that takes that.
         :param literal: bytes, for a command that takes a byte-counted literal.
-        :param timeout: seconds, in place of the client's.
+        :param timeout: seconds, in place of the client's; ``math.inf`` for no limit.
         :returns: the line; or fails with a :class:`LineClientError`, of which
             :class:`LineError` is an ``ERR`` of the server.
         """
@@ -292,6 +300,23 @@ class LineClient(Service):
         :returns: a line, or several.
         """
         return Deferred.fromCoroutine(self._ask(name, arguments, literal))
+
+    def call_line(
+        self, line: str, literal: bytes | None = None, *, timeout: float | None = None
+    ) -> Deferred[str]:
+        """Give a command as somebody has typed it, quotes and all; as :meth:`call`.
+
+        :param literal: bytes that the line counts at its end.
+        """
+        call = LineCall(_first(line), b"", self._clock, self._or_mine(timeout))
+        return self._give(call, self._typed(line, literal)).result
+
+    def stream_line(
+        self, line: str, literal: bytes | None = None, *, timeout: float | None = None
+    ) -> LineStream:
+        """Give a command as somebody has typed it; as :meth:`stream`."""
+        call = StreamCall(_first(line), b"", self._clock, self._or_mine(timeout))
+        return LineStream(self._give(call, self._typed(line, literal)))
 
     def commands(self, refresh: bool = False) -> Deferred[CommandList]:
         """The server's commands, as it has them for this client.
@@ -369,6 +394,12 @@ class LineClient(Service):
             return request(
                 name, arguments, rest=rest, literal=literal, line_length=self._line_length
             )
+        except LineArgumentError as error:
+            return error
+
+    def _typed(self, line: str, literal: bytes | None) -> bytes | LineArgumentError:
+        try:
+            return typed(line, self._line_length, literal)
         except LineArgumentError as error:
             return error
 
@@ -474,3 +505,8 @@ class LineClient(Service):
 
 def _as_text(value: Argument) -> str:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+def _first(line: str) -> str:
+    """The name of a line's command, for errors: the rest may be secret."""
+    return line.split(None, 1)[0] if line.strip() else "an empty line"

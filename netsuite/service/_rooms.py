@@ -1,6 +1,8 @@
 """The services that are installed: ours and those of others, as plugins of ``twistd``."""
 
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from operator import attrgetter
 from typing import Any
 
@@ -22,6 +24,21 @@ def services() -> dict[str, Any]:
         for maker in makers
         if maker.tapname.startswith(PREFIX)
     }
+
+
+def tools(maker: Any) -> Any:
+    """What a service's room has besides the service: its module ``tools``, if there is one.
+
+    It has ``TOOLS``, names with what ``--help`` says of them, and ``main``, which is given the
+    command line from the name on and returns the exit status.
+    """
+    package, _, _ = str(getattr(maker, "module", "")).rpartition(".")
+    name = f"{package}.tools"
+    try:
+        there = bool(package) and find_spec(name) is not None
+    except ImportError:  # what is wrong with the room is said when it is used
+        return None
+    return import_module(name) if there else None
 
 
 def room(maker: Any) -> tuple[type[ServerOptions], Callable[[Any, Any], Any]]:

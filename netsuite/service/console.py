@@ -1,10 +1,11 @@
 """The console script ``netsuite``: ``netsuite echo`` is ``twistd -n netsuite-echo``.
 
-Besides the services it has tools, which run to their end and know nothing of Twisted.
+Besides the services it has tools, which run to their end: those of this module know nothing of
+Twisted, and a service's room may have its own (``netsuite line connect``).
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
 from twisted.application.reactors import NoSuchReactor, getReactorTypes, installReactor
@@ -12,7 +13,7 @@ from twisted.scripts.twistd import run
 
 from netsuite._version import __version__
 from netsuite.ip import cli as ip_cli
-from netsuite.service._rooms import PREFIX, services
+from netsuite.service._rooms import PREFIX, services, tools
 
 #: Tools by name, with what ``--help`` says of them.
 TOOLS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
@@ -27,9 +28,13 @@ _EXIT_USAGE = 2
 
 def help_text() -> str:
     """What ``netsuite --help`` shows."""
-    found = {name: maker.description for name, maker in services().items()}
+    makers = services()
+    found = {name: maker.description for name, maker in makers.items()}
     found[SUITE[0]] = SUITE[1]
-    width = max(map(len, [*found, *TOOLS]))
+    all_tools = {name: description for name, (_, description) in TOOLS.items()}
+    for name, maker in makers.items():
+        for tool, description in getattr(tools(maker), "TOOLS", {}).items():
+            all_tools[f"{name} {tool}"] = description
     lines = [
         "Usage: netsuite [--reactor=NAME] SERVICE [options]",
         "       netsuite TOOL [options]",
@@ -37,10 +42,10 @@ def help_text() -> str:
         "Runs a network service in the foreground until it is told to stop (Ctrl-C), or a tool.",
         "",
         "Services:",
-        *(f"  {name:{width}}  {description}" for name, description in found.items()),
+        *_listed(found),
         "",
         "Tools:",
-        *(f"  {name:{width}}  {description}" for name, (_, description) in TOOLS.items()),
+        *_listed(all_tools),
         "",
         "Options:",
         "  --reactor=NAME  run on another of Twisted's reactors: epoll, poll, select, ...",
@@ -52,6 +57,11 @@ def help_text() -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _listed(descriptions: Mapping[str, str]) -> Iterator[str]:
+    width = max(map(len, descriptions))
+    return (f"  {name:{width}}  {text}" for name, text in descriptions.items())
 
 
 def twistd_arguments(arguments: Sequence[str]) -> list[str]:
@@ -90,6 +100,19 @@ def choose_reactor(arguments: list[str]) -> list[str]:
     return rest
 
 
+def run_tool_of_room(arguments: Sequence[str]) -> None:
+    """Run a tool of a service's room to its end, and exit; return if there is none.
+
+    :param arguments: the first one names a service, the second one a tool.
+    """
+    if len(arguments) < 2 or arguments[1].startswith("-"):
+        return
+    maker = services().get(arguments[0])
+    found = None if maker is None else tools(maker)
+    if found is not None and arguments[1] in found.TOOLS:
+        raise SystemExit(found.main(arguments[1:]))
+
+
 def _exit(message: str) -> NoReturn:
     sys.stderr.write(f"netsuite: {message}\n")
     raise SystemExit(_EXIT_USAGE)
@@ -112,6 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if given[0] in TOOLS:
         tool, _ = TOOLS[given[0]]
         raise SystemExit(tool(given[1:]))
+    run_tool_of_room(given)
     if given[0] not in {*services(), SUITE[0]}:
         expected = ", ".join([*services(), SUITE[0], *TOOLS])
         _exit(f"{given[0]!r} is no service and no tool: expected one of {expected}")

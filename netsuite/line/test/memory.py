@@ -1,7 +1,7 @@
 """A client and a server in one process, with neither sockets nor time: for the client's tests."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -61,7 +61,7 @@ class MemoryTransport:
             self.producer.pauseProducing()
         other.schedule()
 
-    def writeSequence(self, data: list[bytes]) -> None:
+    def writeSequence(self, data: Iterable[bytes]) -> None:
         self.write(b"".join(data))
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:

@@ -224,6 +224,17 @@ class CallTests(ClientCase):
         self.assertEqual(self.result(client.call("ADD", 1, 2)), "3")
         self.assertEqual(self.endpoint.tries, 1)
 
+    def test_lines_as_they_were_typed(self) -> None:
+        client = self.client()
+        self.assertEqual(self.result(client.call_line('say "as  it is')), '"as  it is')
+        self.assertEqual(self.result(client.call_line("STORE k {2}", b"\r\n")), "k b'\\r\\n'")
+        stream = client.stream_line("count 1")
+        self.assertEqual(self.result(anext(stream)), "0")
+        error = self.failure(client.call_line("SAY " + "x" * 9000), LineArgumentError)
+        self.assertIn("expected at most 8192", str(error))
+        self.failure(client.call_line(" "), LineArgumentError)
+        self.failure(anext(client.stream_line("a\nb")), LineArgumentError)
+
     def test_push(self) -> None:
         self.app.greeting = "welcome"
         pushed: list[str] = []

@@ -64,6 +64,18 @@ class ReconnectionTests(ClientCase):
         self.clock.advance(1)
         self.assertEqual(self.endpoint.tries, 5, "it begins again")
 
+    def test_a_connection_is_dropped(self) -> None:
+        client = self.client()
+        client.drop()
+        self.assertEqual(self.endpoint.tries, 0)
+        self.result(client.connect())
+        call = client.call("HOLD", "x")
+        settle(self.clock)
+        client.drop()
+        self.failure(call, LineConnectionError)
+        self.clock.advance(1)
+        self.assertEqual(self.result(client.call("ADD", 1, 2)), "3")
+
     def test_time_is_up_without_a_connection(self) -> None:
         self.endpoint.refusals = 100
         call = self.client(timeout=5).call("ADD", 1, 2)

@@ -196,7 +196,8 @@ class RequestTests(SynchronousTestCase):
             self.assertRaises(LineArgumentError, request, "A", rest=rest, line_length=1000)
         for argument in (None, [], object(), "\ud800"):
             self.assertRaises(LineArgumentError, request, "A", [argument], line_length=1000)
-        self.assertRaises(LineArgumentError, typed, "a\nb", 1000)
+        for line in ("a\nb", "", " \t"):
+            self.assertRaises(LineArgumentError, typed, line, 1000)
 
     def test_a_line_as_it_was_typed(self) -> None:
         self.assertEqual(typed('say  "a', 1000), b'say  "a\r\n')

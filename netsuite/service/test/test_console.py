@@ -1,10 +1,13 @@
 import sys
 from io import StringIO
+from types import ModuleType
+from typing import Any
 
+from twisted.application.service import ServiceMaker
 from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite import __version__
-from netsuite.service import console
+from netsuite.service import _rooms, console
 
 
 class ConsoleTests(SynchronousTestCase):
@@ -100,3 +103,35 @@ class ConsoleTests(SynchronousTestCase):
         self.patch(console, "TOOLS", {"ip": (tool, "")})
         status, _, _ = self.run_it("ip", "calc", "192.0.2.1")
         self.assertEqual((status, ran), (3, [["calc", "192.0.2.1"]]))
+
+    def test_a_service_may_have_tools_of_its_own(self) -> None:
+        ran: list[list[str]] = []
+
+        def tool(arguments: list[str]) -> int:
+            ran.append(arguments)
+            return 4
+
+        ours: Any = ModuleType("netsuite.echo.tools")
+        ours.TOOLS = {"probe": "Say something and hear it"}
+        ours.main = tool
+        self.patch(
+            console, "tools", lambda maker: ours if maker.tapname == "netsuite-echo" else None
+        )
+        self.patch(console, "run", lambda: ran.append(["twistd"]))
+        self.patch(sys, "argv", [])
+        self.assertIn("\n  echo probe  Say something", self.run_it("--help")[1])
+        self.assertEqual(self.run_it("echo", "probe", "-x")[0], 4)
+        for arguments in (["echo"], ["echo", "--port=1"], ["echo", "other"], ["run", "probe"]):
+            self.assertEqual(self.run_it(*arguments)[0], 0)
+        self.assertEqual(ran, [["probe", "-x"], *[["twistd"]] * 4])
+
+    def test_tools_are_found_beside_the_service(self) -> None:
+        for module, there in (
+            ("netsuite.echo.service", None),
+            ("no.such.service", None),
+            ("", None),
+            ("netsuite.line.service", "netsuite.line.tools"),
+        ):
+            maker = ServiceMaker("x", module, "", "x")
+            name = getattr(_rooms.tools(maker), "__name__", None)
+            self.assertEqual(name, there, module)
