@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -32,13 +33,13 @@ class Wire(StringTransport):
             self.on_write(data)
 
     def loseConnection(self) -> None:
-        assert self.producer is None or self.disconnected, "it would never close"
+        assert self.producer is None, "it would never close"
         self.asked.append("close")
         super().loseConnection()
 
     def abortConnection(self) -> None:
         self.asked.append("abort")
-        super().abortConnection()
+        self.disconnecting = self.disconnected = True
 
     def pauseProducing(self) -> None:
         assert self.producerState == "producing"
@@ -56,13 +57,32 @@ class Wire(StringTransport):
         return bool(self.producerState == "producing")
 
 
+class Turns(Clock):
+    """A clock on which what is asked for at once comes in the next turn, not in this one."""
+
+    LENGTH = 2.0**-20
+
+    def callLater(
+        self,
+        delay: float,
+        callable: Callable[..., object],  # noqa: A002 - Twisted's name
+        *args: object,
+        **kw: object,
+    ) -> IDelayedCall:
+        return super().callLater(delay or self.LENGTH, callable, *args, **kw)
+
+    def turn(self) -> None:
+        """Have the next one."""
+        self.advance(self.LENGTH)
+
+
 class Talk(SynchronousTestCase):
     """One connection to an application of the test's own."""
 
     limits = Limits(idle=None)
 
     def setUp(self) -> None:
-        self.clock = Clock()
+        self.clock = Turns()
         self.app = self.make_app()
 
     def make_app(self) -> LineApp:
@@ -96,6 +116,22 @@ class Talk(SynchronousTestCase):
     def lose(self) -> None:
         """The connection is gone."""
         self.protocol.connectionLost(Failure(ConnectionDone()))
+
+    def pause(self) -> None:
+        """The transport has enough."""
+        self.protocol.pauseProducing()
+
+    def end(self) -> None:
+        """The peer sends no more."""
+        self.protocol.readConnectionLost()
+
+    def close(self) -> None:
+        """The program closes the session of now."""
+        self.session.close()
+
+    def abort(self) -> None:
+        """The program aborts the session of now."""
+        self.session.abort()
 
     @property
     def machine(self) -> Any:
