@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import socket
 import ssl
 import subprocess
@@ -35,7 +36,8 @@ from tests.line_tls import (
     secured,
 )
 from tests.reactors import Building, Plain, World, on_both
-from tests.running import PATIENCE
+from tests.running import PATIENCE, free_port, wait_for
+from tests.test_docs import DOCS, commands, run, serving
 
 
 @on_both
@@ -528,3 +530,22 @@ async def test_openssl(world: World, tmp_path: Path, version: str) -> None:
     assert heard.endswith(b"OK\r\n")
     await serving.over()
     assert serving.marks == [1]
+
+
+def test_the_page_says_so(tmp_path: Path) -> None:
+    """The example of the documentation, and what openssl makes of it."""
+    (server, _), (client, shown) = commands(DOCS / "line-auth.rst")
+    (tmp_path / "docs").symlink_to(DOCS)
+    port = free_port()
+    command = [*server.split(), f"tcp:{port}:interface=127.0.0.1"]
+    with serving(tmp_path, command, port) as (process, log):
+        wait_for(lambda: "ready: " in log.read_text(), "the ready line")
+        said = run(client.replace("localhost:9000", f"127.0.0.1:{port}"), tmp_path)
+        assert said.replace("\r\n", "\n") == shown
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)
+    assert "Traceback" not in log.read_text()
+    assert "sesame" not in log.read_text()
+    recorded = (tmp_path / "vault.jsonl").read_text()
+    assert "ann has opened door 7" in recorded
+    assert "sesame" not in recorded
