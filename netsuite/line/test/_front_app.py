@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Protocol
 from twisted.internet.testing import StringTransport
 
 from netsuite.line import Block, Limits, LineApp, Rest, Session
@@ -111,3 +112,16 @@ class Transport(StringTransport):
     @property
     def reading(self) -> bool:
         return self.producerState == "producing"
+
+
+class Echo(Protocol):
+    """What takes a connection over."""
+
+    lost = False
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.write(data)
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.lost = True

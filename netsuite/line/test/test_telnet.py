@@ -1,10 +1,7 @@
-from typing import Any
-
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, ITCPTransport
-from twisted.internet.protocol import Protocol
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -35,7 +32,7 @@ from netsuite.line._telnet_wire import (
 from netsuite.line.protocol import LINGER_SECONDS
 from netsuite.line.starttls import StartTLS
 from netsuite.line.telnet import TelnetFactory
-from netsuite.line.test._front_app import FrontApp, Transport
+from netsuite.line.test._front_app import Echo, FrontApp, Transport
 from netsuite.line.test._screen import Screen
 from netsuite.net import Drainable, Expirable, Refusing
 
@@ -226,7 +223,7 @@ class ScriptTests(TelnetCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_another_protocol_takes_over(self) -> None:
-        taken = _Echo()
+        taken = Echo()
 
         @self.app.command(exclusive=True)
         def take(session: Session) -> None:
@@ -239,17 +236,6 @@ class ScriptTests(TelnetCase):
         self.assertTrue(self.transport.disconnecting)
         self.lose()
         self.assertTrue(taken.lost)
-
-
-class _Echo(Protocol):
-    lost = False
-
-    def dataReceived(self, data: bytes) -> None:
-        assert self.transport is not None
-        self.transport.write(data)
-
-    def connectionLost(self, reason: Any = None) -> None:
-        self.lost = True
 
 
 class QuietTests(TelnetCase):

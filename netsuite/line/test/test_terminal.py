@@ -274,11 +274,12 @@ class TerminalTests(SynchronousTestCase):
 
     def check(self) -> None:
         """What is on the row is the line around the cursor, and the cursor is where it is."""
-        before = self.terminal.line[: self.terminal._at]
+        terminal = self.terminal
+        masked = terminal._masked()
         shown = self.screen.row.removeprefix("calc>").removeprefix(" ")
-        visible = "".join(filter(width, self.terminal._masked()[self.terminal._left :]))
+        visible = "".join(filter(width, masked[terminal._left :]))
         self.assertTrue(visible.rstrip().startswith(shown), (shown, visible))
-        expected = 6 + sum(map(width, before[self.terminal._left :]))
+        expected = 6 + sum(map(width, masked[terminal._left : terminal._at]))
         self.assertEqual(self.screen.cursor, expected)
 
     def test_typing(self) -> None:
