@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from netsuite.line._commands import Command
 from netsuite.line._errors import CommandError
+from netsuite.line._interrupt import interrupt
 from netsuite.line._machine import Conversation
 from netsuite.line._session import Session
 from netsuite.line._shown_replies import ShownReplies
@@ -82,6 +83,11 @@ class CarriedProtocol(LineProtocol):
     def bytes_received(self) -> int:
         """Bytes that came from the peer, keys among them."""
         return self.transport.bytes_received
+
+    @property
+    def conversation(self) -> Conversation:
+        """What is said."""
+        return self._conversation
 
 
 class SessionFactory(LineFactory):
@@ -217,6 +223,11 @@ class SessionTransport:
             self._do(self._terminal, key)
             self._settle()
 
+    def interrupt(self) -> None:
+        """Give up what is being done for the peer."""
+        if self.talks_lines and not self._closed:
+            interrupt(self._line.conversation)
+
     # What the carrier says.
 
     def received(self, data: bytes) -> None:
@@ -301,6 +312,9 @@ class SessionTransport:
             self.protocol.dataReceived(pressed.encode() + b"\n")
         elif pressed is Pressed.END_OF_INPUT:
             self._ended = True
+        elif pressed is Pressed.INTERRUPT:
+            self._flush()
+            self.interrupt()
         elif terminal.pending:
             self._flush()
 

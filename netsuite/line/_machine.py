@@ -400,7 +400,7 @@ class Conversation(Sending):
     def _pulled(self, slot: Slot, line: object) -> None:
         slot.pending = False
         slot.give_up = None
-        if self._state & _GONE:
+        if self._state & _GONE or slot.reply is not None:
             self._abandon(slot)
             return
         if line is NO_MORE:

@@ -286,6 +286,8 @@ class TelnetProtocol(Protocol):
             _erase_character(self._line)
         else:
             self._line.clear()
+            if code != wire.EL:
+                self._session.interrupt()
 
     def _agree(self) -> None:
         """Have what the options are by now."""

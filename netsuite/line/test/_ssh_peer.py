@@ -13,6 +13,8 @@ from twisted.cred.checkers import ICredentialsChecker
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
+from netsuite.line._ssh_channel import SessionChannel
+from netsuite.line._ssh_connection import Connection
 from netsuite.line._ssh_transport import SSHFactory, SSHProtocol
 from netsuite.line.ssh import ssh_factory
 from netsuite.line.test._front_app import FrontApp, Transport
@@ -160,6 +162,13 @@ class Exchange:
         assert self.sign("alice", ALICE) == [USERAUTH_SUCCESS]
 
     # Channels.
+
+    @property
+    def channels(self) -> dict[int, SessionChannel]:
+        """The server's."""
+        connection = self.server.service
+        assert isinstance(connection, Connection)
+        return connection.channels
 
     def open(self, window: int = HUGE, packet: int = 32768, kind: bytes = b"session") -> int | None:
         """The server's number of a new channel; None if there is none."""

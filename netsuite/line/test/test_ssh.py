@@ -464,7 +464,7 @@ class ScriptTests(SessionCase):
         self.exchange.close(channel)
         self.exchange.run()
         self.assertTrue(self.app.sessions[-1].ended)
-        self.assertEqual(self.exchange.server.service.channels, {})
+        self.assertEqual(self.exchange.channels, {})
 
     def test_the_peer_closes_amid_a_command(self) -> None:
         channel = self.exchange.shell()
@@ -638,7 +638,7 @@ class SlowPeerTests(SessionCase):
     """What is held for a peer that does not read, and what it can make us take."""
 
     def channel(self) -> Any:
-        return next(iter(self.exchange.server.service.channels.values()))
+        return next(iter(self.exchange.channels.values()))
 
     def assert_bounded(self) -> None:
         self.assertLess(len(self.channel()._unsent), 128 * 1024)

@@ -1,5 +1,9 @@
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, ITCPTransport
 from twisted.internet.ssl import CertificateOptions
@@ -114,6 +118,37 @@ class ScriptTests(TelnetCase):
         self.assertEqual(self.say(b"say \xc3\xa9" + bytes([IAC, EC]) + b"e\r\n"), b"e\r\n.\r\n")
         self.assertEqual(self.say(b"nonsense" + bytes([IAC, EL]) + b"add 1 2\r\n"), b"3\r\n")
         self.assertEqual(self.say(b"nonsense" + bytes([IAC, IP]) + b"add 1 2\r\n"), b"3\r\n")
+
+    def test_an_interrupt_gives_commands_up(self) -> None:
+        self.say(b"wait\r\n")
+        said = self.say(bytes([IAC, IP]) + b"add 1 2\r\n")
+        self.assertEqual(said, b"ERR interrupted WAIT was given up\r\n3\r\n")
+        self.assertTrue(self.app.waiting[0].called)
+
+    def test_a_command_that_does_not_let_itself_be_interrupted(self) -> None:
+        step: Deferred[None] = Deferred()
+
+        @self.app.command()
+        async def stubborn() -> AsyncIterator[str]:
+            yield "one"
+            try:
+                await step
+            except CancelledError:
+                yield "two"
+
+        @self.app.command()
+        async def late() -> str:
+            with suppress(CancelledError):
+                await step
+            return "late"
+
+        self.assertEqual(self.say(b"stubborn\r\n"), b"one\r\n")
+        said = self.say(bytes([IAC, IP]) + b"add 1 2\r\n")
+        self.assertEqual(said, b". ERR interrupted STUBBORN was given up\r\n3\r\n")
+        step = Deferred()
+        self.assertEqual(self.say(b"late\r\n"), b"")
+        said = self.say(bytes([IAC, IP]) + b"add 1 2\r\n")
+        self.assertEqual(said, b"ERR interrupted LATE was given up\r\n3\r\n")
 
     def test_there_is_nothing_to_erase(self) -> None:
         self.assertEqual(self.say(bytes([IAC, EC, IAC, EL]) + b"add 1 2\r\n"), b"3\r\n")
@@ -301,6 +336,16 @@ class PersonTests(TelnetCase):
         self.app.waiting[0].callback("done")
         self.see(b"")
         self.assertEqual(self.screen.rows, ["calc> wait", "done", "calc>"])
+
+    def test_an_interrupt_ends_lines_that_go_on(self) -> None:
+        self.protocol.dataReceived(b"count 1000000\r")
+        self.see(b"")
+        self.see(b"\x03")
+        self.see(b"")
+        last, error, prompt = self.screen.rows[-3:]
+        self.assertIn("^C", last)
+        self.assertEqual((error, prompt), ("ERR interrupted COUNT was given up", "calc>"))
+        self.assertLess(self.app.pulled, 100_000)
 
     def test_one_can_type_ahead(self) -> None:
         self.see(b"wait\radd 1 2")
