@@ -31,7 +31,7 @@ class Command:
     :ivar roles: a peer needs one of these; none for everybody who has logged in, where the
         program asks for that.
     :ivar open: whether a peer may give it before it has logged in.
-    :ivar rate: times a second for each client network (/24, /64); None for no limit.
+    :ivar rate: times a second for each client (an IPv4 address, an IPv6 /64); None for no limit.
     :ivar parallel: whether it may run beside other commands that are parallel.
     :ivar exclusive: whether nothing behind it is looked at before it is answered: the
         bytes may be no lines any more.
@@ -256,7 +256,11 @@ class Commands:
                 names = ", ".join(list(meant)[:_LISTED])
                 raise CommandError("unknown-command", f'"{shown}" could be {names}')
         close = next((each for name, each in known.items() if _is_slip(key, name)), None)
-        hint = f"did you mean {close.name}?" if close else "HELP lists the commands"
+        if close is not None:
+            hint = f"did you mean {close.name}?"
+        else:
+            helps = self._key("HELP") in self._by_name
+            hint = "HELP lists the commands" if helps else "there is no such command"
         raise CommandError("unknown-command", f'"{shown}": {hint}')
 
     def _key(self, name: str) -> str:

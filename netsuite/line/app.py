@@ -158,7 +158,8 @@ class LineApp:
         :param aliases: other names.
         :param roles: a peer needs one of them; see :meth:`Session.login`.
         :param open: whether peers may give it before they have logged in.
-        :param rate: times a second for each client network (/24, /64), as many again at once.
+        :param rate: times a second for each client (an IPv4 address, an IPv6 /64), and as many
+            at once.
         :param parallel: whether it may run beside others that are parallel. Replies keep the
             order of the commands all the same.
         :param exclusive: for commands that hand the connection over or begin TLS: nothing
