@@ -1,5 +1,5 @@
+import contextlib
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -138,7 +138,7 @@ class ScriptTests(TelnetCase):
 
         @self.app.command()
         async def late() -> str:
-            with suppress(CancelledError):
+            with contextlib.suppress(CancelledError):
                 await step
             return "late"
 
