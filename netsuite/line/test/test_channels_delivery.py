@@ -225,7 +225,7 @@ class InTheMiddle(SynchronousTestCase):
 
     def test_one_that_ends_while_it_is_written_to_is_not_too_slow(self) -> None:
         served = Served(queue=1, policy="disconnect")
-        listener = served.listener("a")
+        listener, _ = served.listener("a"), served.listener("a")
         listener.on_push = listener.session.end
         served.publish("a", "1", "2")
         goes = served.listener("a")
