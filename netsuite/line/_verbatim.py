@@ -79,7 +79,7 @@ class VerbatimConversation(Conversation):
             if reply:
                 self._out.append(reply)
                 self._unsent += len(reply)
-                if self._unsent > self._limits.buffer:
+                if self._unsent > self._enough:
                     self._flush()
         return at
 
@@ -91,6 +91,10 @@ class VerbatimConversation(Conversation):
             return self._given(command, value)
         except Exception as error:  # noqa: BLE001 - whatever a command raises
             return self._error(command.name, error)
+
+    def _emit(self, data: bytes | None) -> None:
+        if data:  # or a command has nothing to say
+            super()._emit(data)
 
     def _given(self, command: Command, value: Any) -> bytes | None:
         if isinstance(value, Iterator):

@@ -24,7 +24,7 @@ exceptions:
   needs too.
 * Time has fractions: what expires in a second expires a second later, not in the next but one.
 * Values of more than 512 KiB can be counted up and down, if they are numbers.
-* An item costs what it costs in Python, about 400 bytes beside key and value, and that counts.
+* An item costs what it costs in Python, about 480 bytes beside key and value, and that counts.
 """
 
 import time

@@ -17,10 +17,18 @@ MIB = 1024 * 1024
 #: Expiry times up to this, in seconds, count from now; larger ones from 1970.
 RELATIVE = 30 * 24 * 60 * 60
 
-#: What an item costs beside its key and its value, in bytes: two objects of bytes, a tuple, the
-#: numbers in it, what each of them is rounded up to, and its place in the dictionary at the time
-#: when that has just grown.
-ITEM_OVERHEAD = 2 * (sys.getsizeof(b"") + 15) + sys.getsizeof((b"", 0, 0.0, 0)) + 8 + 3 * 32 + 132
+_ROUNDED = 15  # bytes that an object's memory is rounded up by, at most
+_NUMBERS = 3 * 32  # flags, time and number of an item
+_PLACE = 200  # in the dictionary, just after that has grown to six times what it needs
+
+#: What an item costs beside its key and its value, in bytes, at most.
+ITEM_OVERHEAD = (
+    2 * (sys.getsizeof(b"") + _ROUNDED)
+    + sys.getsizeof((b"", 0, 0.0, 0))
+    + _ROUNDED
+    + _NUMBERS
+    + _PLACE
+)
 
 #: An item: its value, flags, when it expires (seconds since 1970; 0 for never), and a number that
 #: no other has had, and that it has until it is stored again. A plain tuple: a class would take
@@ -302,7 +310,9 @@ class Store:
 
     def _is_gone(self, key: bytes, item: Item) -> bool:
         """Whether an item that somebody asks for has expired or was flushed; then forget it."""
-        if not self._is_dead(item, self.now()):
+        now = self.now()
+        self._flush_if_due(now)
+        if not self._is_dead(item, now):
             return False
         self._forget(key, item)
         if item[3] <= self._flushed:
@@ -312,7 +322,6 @@ class Store:
         return True
 
     def _is_dead(self, item: Item, now: float) -> bool:
-        self._flush_if_due(now)
         return 0 != item[2] <= now or item[3] <= self._flushed
 
     def _flush_if_due(self, now: float) -> None:
@@ -375,6 +384,7 @@ class Store:
     def _reclaim(self, most: int) -> None:
         """Forget dead items at the old end, up to so many."""
         items, now = self._items, self.now()
+        self._flush_if_due(now)
         for _ in range(min(most, len(items))):
             key = next(iter(items))
             if not self._is_dead(items[key], now):
@@ -385,6 +395,7 @@ class Store:
     def _evict(self) -> None:
         """Make room: dead items at the old end go first, then the least recently used."""
         items, now = self._items, self.now()
+        self._flush_if_due(now)
         for key, item in [*islice(items.items(), _LOOKS)]:
             if self._is_dead(item, now):
                 self._forget(key, item)
