@@ -1,0 +1,190 @@
+"""Channels over sockets: subscribers that read, one that does not, and ones that go."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from netsuite.line import LineApp, LineFactory, Session
+from netsuite.line._channels_delivery import AT_ONCE
+from netsuite.line.channels import Channels
+from tests.reactors import Plain, World, on_both, stopped
+
+QUEUE = 50
+TEXT = "x" * 2000
+ROUND = 40  # messages that are published at once
+
+
+class Server:
+    """An application with channels, on a reactor, and plain sockets that are its peers."""
+
+    def __init__(self, world: World, **options: Any) -> None:
+        self.world = world
+        self.sessions: list[Session] = []
+        self.channels = Channels(queue=QUEUE, **options)
+        app = LineApp("channels", line_end=b"\n")
+        app.add(self.channels)
+        app.on_connect.append(self.sessions.append)
+        self.factory = LineFactory(app, world.reactor)
+        self.port: Any = None
+        self.peers: list[Plain] = []
+
+    async def __aenter__(self) -> "Server":
+        self.port = await self.world.listen(lambda: self.factory.buildProtocol(None))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for peer in self.peers:
+            peer.close()
+        await self.world.until(lambda: self.factory.counters.active == 0, "the end of all")
+        assert self.channels.counts() == {}
+        await stopped(self.port)
+
+    async def peer(self, *names: str, receive_buffer: int = 0) -> Plain:
+        """A peer that listens to channels."""
+        peer = socket.socket()
+        if receive_buffer:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        peer.setblocking(False)
+        count = len(self.sessions)
+        peer.connect_ex(("127.0.0.1", self.port.getHost().port))
+        await self.world.until(lambda: len(self.sessions) > count, "a session")
+        plain = Plain(self.world, peer)
+        self.peers.append(plain)
+        if names:
+            await plain.send(f"SUBSCRIBE {' '.join(names)}\n".encode())
+            assert await plain.read(3) == b"OK\n"
+        return plain
+
+
+async def publish(world: World, publisher: Plain, numbers: range) -> None:
+    """Publish numbered messages, and read the replies."""
+    await publisher.send(b"".join(b"PUBLISH a %d %b\n" % (n, TEXT.encode()) for n in numbers))
+
+    def answered() -> bool:
+        publisher.take()
+        return publisher.received.count(b"\n") == len(numbers)
+
+    await world.until(answered, "the replies")
+    publisher.received.clear()
+
+
+def wire(numbers: range) -> bytes:
+    """What subscribers read of them."""
+    return b"".join(b"* MESSAGE a %d %b\n" % (n, TEXT.encode()) for n in numbers)
+
+
+def rounds() -> Iterator[range]:
+    """Numbers, some at a time, up to more than sockets have room for."""
+    for start in range(0, 20_000, ROUND):
+        yield range(start, start + ROUND)
+    raise AssertionError("the peer that does not read has taken all of it")
+
+
+async def flood(server: Server, slow: Session, readers: list[Plain]) -> int:
+    """Publish until more has come than one peer lets wait; how many messages that were."""
+    channels = server.channels
+    publisher = await server.peer()
+    for numbers in rounds():
+        await publish(server.world, publisher, numbers)
+        for reader in readers:
+            assert await reader.read(len(wire(numbers))) == wire(numbers)
+        assert channels.waiting(slow) <= QUEUE
+        if channels.counters.dropped > QUEUE or channels.counters.disconnected:
+            return numbers.stop
+    raise AssertionError
+
+
+def numbers_of(received: bytes) -> Iterator[tuple[str, int]]:
+    """MESSAGE and a number, or DROPPED and how many."""
+    for line in received.decode().splitlines():
+        star, kind, name, number, *rest = line.split(" ")
+        assert (star, name) == ("*", "a"), line
+        assert rest == ([TEXT] if kind == "MESSAGE" else []), line
+        yield kind, int(number)
+
+
+@on_both
+async def test_one_that_does_not_read_loses_the_oldest_and_nobody_else_anything(
+    world: World,
+) -> None:
+    async with Server(world) as server:
+        readers = [await server.peer("a") for _ in range(3)]
+        slow = await server.peer("a", receive_buffer=4096)
+        session = server.sessions[3]
+        count = await flood(server, session, readers)
+        assert server.channels.waiting(session) == QUEUE
+        last = wire(range(count - 1, count))
+        await world.until(lambda: slow.take() and slow.received.endswith(last))
+        following = 0
+        for kind, number in numbers_of(bytes(slow.received)):
+            if kind == "MESSAGE":
+                assert number == following
+                following += 1
+            else:
+                following += number
+        assert following == count
+        assert server.channels.waiting(session) == 0
+
+
+@on_both
+async def test_one_that_does_not_read_loses_the_newest(world: World) -> None:
+    async with Server(world, policy="drop-newest") as server:
+        slow = await server.peer("a", receive_buffer=4096)
+        session = server.sessions[0]
+        count = await flood(server, session, [])
+        lost = server.channels.counters.dropped
+        end = wire(range(count - lost - 1, count - lost)) + b"* DROPPED a %d\n" % lost
+        await world.until(lambda: slow.take() and slow.received.endswith(end))
+        kept = wire(range(count - lost))
+        assert bytes(slow.received) == kept + b"* DROPPED a %d\n" % lost
+        server.channels.publish("a", "again")
+        again = b"* MESSAGE a again\n"
+        slow.received.clear()
+        assert await slow.read(len(again)) == again
+
+
+@on_both
+async def test_one_that_does_not_read_is_disconnected(world: World) -> None:
+    async with Server(world, policy="disconnect") as server:
+        readers = [await server.peer("a") for _ in range(3)]
+        slow = await server.peer("a", receive_buffer=4096)
+        await flood(server, server.sessions[3], readers)
+        assert server.channels.counters.disconnected == 1
+        assert server.channels.counts() == {"a": 3}
+        assert await slow.end() is None
+        head, error = bytes(slow.received).rsplit(b"\n", 2)[:2]
+        expected = (
+            f"ERR slow-consumer more than {QUEUE} messages or 262144 bytes would have to wait"
+        )
+        assert error.decode() == expected
+        received = list(numbers_of(head))
+        assert received == [("MESSAGE", number) for number in range(len(received))]
+
+
+@on_both
+async def test_more_than_are_served_in_a_turn(world: World) -> None:
+    async with Server(world) as server:
+        readers = [await server.peer("a") for _ in range(AT_ONCE + 20)]
+        publisher = await server.peer()
+        await publisher.send(b"PUBLISH a 1\nPUBLISH a 2\n")
+        replies = b"%d\n" % len(readers) * 2
+        assert await publisher.read(len(replies)) == replies
+        text = b"* MESSAGE a 1\n* MESSAGE a 2\n"
+        for reader in readers:
+            assert await reader.read(len(text)) == text
+
+
+@on_both
+async def test_some_reset_their_connections_while_messages_are_on_their_way(world: World) -> None:
+    async with Server(world) as server:
+        readers = [await server.peer("a") for _ in range(30)]
+        publisher = await server.peer()
+        for numbers in (range(10), range(10, 20), range(20, 30)):
+            server.channels.publish("a", "begins")
+            readers.pop().reset()
+            readers.pop(0).reset()
+            await publish(world, publisher, numbers)
+            text = b"* MESSAGE a begins\n" + wire(numbers)
+            for reader in readers:
+                assert await reader.read(len(text)) == text
+        await world.until(lambda: server.channels.counts() == {"a": 24})
