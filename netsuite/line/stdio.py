@@ -1,0 +1,264 @@
+"""A line application on the standard input and output: ``netsuite line stdio``.
+
+For ``ForceCommand`` of sshd, for inetd, for ``Accept=yes`` of systemd, and for pipes. It ends at
+the end of its input, once all is answered::
+
+    from twisted.internet import reactor
+    from netsuite.line.stdio import serve
+
+    serve(app, reactor).addErrback(lambda _: None).addCallback(lambda _: reactor.stop())
+    reactor.run()
+"""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from twisted.internet._posixstdio import StandardIO
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ReactorNotRunning
+from twisted.internet.interfaces import IAddress
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    globalLogBeginner,
+    textFileLogObserver,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from netsuite.line._machine import Conversation
+from netsuite.line.app import LineApp
+from netsuite.line.apps import APPS, AppError, load_app
+from netsuite.line.protocol import LineFactory, LineProtocol, shown_address
+from netsuite.net import StreamTransport
+
+__all__ = ["main", "serve"]
+
+_PROGRAM = "netsuite line stdio"
+_EXIT_USAGE = 2
+_OUTPUT_GONE = 128 + signal.SIGPIPE
+
+#: Seconds that a session has to finish, once a signal asks for it.
+_GRACE_SECONDS = 10.0
+
+
+@implementer(IAddress)
+class PipeAddress:
+    """The other end of what is no socket."""
+
+    name = "standard input"
+
+
+def address_of(descriptor: int) -> IAddress:
+    """The address of the other end of a descriptor: a socket's, if it is one."""
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as its:
+            name = its.getpeername()
+            family = its.family
+    except OSError:
+        return PipeAddress()
+    if family == socket.AF_INET:
+        return IPv4Address("TCP", *name)
+    if family == socket.AF_INET6:
+        return IPv6Address("TCP", *name)
+    return UNIXAddress(name or None)
+
+
+class StandardStream(StandardIO):
+    """Standard input and output as one stream, which ends when its output does.
+
+    :ivar ended: why it has, once it has.
+    """
+
+    ended: Failure | None = None
+
+    def __init__(
+        self, protocol: LineProtocol, stdin: int, stdout: int, reactor: Any, peer: IAddress
+    ) -> None:
+        self._peer = peer
+        self._waiting: list[Deferred[None]] = []
+        super().__init__(protocol, stdin, stdout, reactor)
+
+    def childConnectionLost(self, fd: str, reason: Failure) -> None:
+        """The input has ended, or nobody takes the output any more."""
+        if fd == "write":
+            self.connectionLost(reason)
+        else:
+            super().childConnectionLost(fd, reason)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """It is over."""
+        if not self.disconnected:
+            super().connectionLost(reason)
+            self.ended = reason
+            for each in self._waiting:
+                each.callback(None)
+
+    def when_ended(self) -> Deferred[None]:
+        """Fires when it has ended."""
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        return waiting
+
+    def abortConnection(self) -> None:
+        """Close at once; what was not sent is lost."""
+        self.connectionLost(Failure(ConnectionDone()))
+
+    def getPeer(self) -> IAddress:
+        """The other end's address."""
+        return self._peer
+
+
+class StandardFactory(LineFactory):
+    """Makes the one line protocol that there is."""
+
+    user: str | None = None
+    roles: Collection[str] = ()
+
+    def converse(self, protocol: LineProtocol, transport: StreamTransport) -> Conversation:
+        """Begin the conversation, with whoever is said to be there."""
+        peer = transport.getPeer()
+        return self.app.converse(
+            protocol,
+            peer=shown_address(peer),
+            host=getattr(peer, "host", ""),
+            secure=not isinstance(peer, IPv4Address | IPv6Address),
+            clock=self.clock,
+            user=self.user,
+            roles=self.roles,
+        )
+
+
+def serve(
+    app: LineApp,
+    reactor: Any,
+    *,
+    user: str | None = None,
+    roles: Collection[str] = (),
+    stdin: int = 0,
+    stdout: int = 1,
+) -> Deferred[None]:
+    """Serve an application on two descriptors until the session ends.
+
+    When the reactor is stopped the session has 10 seconds to finish what was begun.
+
+    :param user: who is there, if that is known.
+    :param roles: what that user may do.
+    :returns: fires when it has ended; fails with
+        :class:`~twisted.internet.error.ConnectionLost` if nobody took the output.
+    """
+    factory = StandardFactory(app, reactor)
+    factory.user, factory.roles = user, roles
+    protocol = factory.buildProtocol(None)
+    stream = StandardStream(protocol, stdin, stdout, reactor, address_of(stdin))
+
+    def finish() -> Deferred[None] | None:
+        if stream.ended is not None:
+            return None
+        protocol.drain(reactor, _GRACE_SECONDS)
+        reactor.callLater(_GRACE_SECONDS, stream.abortConnection)
+        return stream.when_ended()
+
+    def check(_: None) -> None:
+        if stream.ended is not None and not stream.ended.check(ConnectionDone):
+            stream.ended.raiseException()
+
+    reactor.addSystemEventTrigger("before", "shutdown", finish)
+    return stream.when_ended().addCallback(check)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the tool.
+
+    :param arguments: without ``netsuite line stdio``.
+    :returns: the exit status.
+    """
+    options = _options_of(arguments)
+    try:
+        app = load_app(options.app)
+        for descriptor in (0, 1):
+            os.fstat(descriptor)
+    except AppError as error:
+        return _complain(str(error))
+    except OSError:
+        return _complain("expected a standard input and output that are open")
+    _begin_log()
+    from twisted.internet import reactor
+
+    running: Any = reactor
+    lost: list[Failure] = []
+
+    def begin() -> None:
+        served = serve(app, running, user=options.user, roles=options.role)
+        served.addErrback(lost.append).addCallback(lambda _: stop())
+
+    def stop() -> None:
+        with suppress(ReactorNotRunning):  # a signal was quicker
+            running.stop()
+
+    running.callWhenRunning(begin)
+    try:
+        running.run()
+    finally:
+        # What they are shared with, a shell for example, expects that.
+        for descriptor in (0, 1):
+            with suppress(OSError):
+                os.set_blocking(descriptor, True)
+    return _OUTPUT_GONE if lost else 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, and the status of a mistake."""
+        sys.exit(_complain(message))
+
+
+def _options_of(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog=_PROGRAM,
+        description="Serves an application of lines on the standard input and output.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--app",
+        default="echo",
+        metavar="APP",
+        help=f"serve this: {', '.join(APPS)}, or MODULE:APP for one of your own (default: echo)",
+    )
+    parser.add_argument("--user", metavar="NAME", help="who is there, and has logged in elsewhere")
+    parser.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        metavar="ROLE",
+        help="what that user may do; may be given again",
+    )
+    options = parser.parse_args(arguments)
+    if options.role and options.user is None:
+        parser.error("--role: expected --user NAME too")
+    return options
+
+
+def _begin_log() -> None:
+    """Log what an operator has to know on standard error, unless that is the peer's too."""
+    with suppress(OSError):
+        if not os.isatty(2) and (os.path.sameopenfile(2, 0) or os.path.sameopenfile(2, 1)):
+            globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)
+            return
+    observer = FilteringLogObserver(
+        textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(LogLevel.warn)]
+    )
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+
+
+def _complain(text: str) -> int:
+    sys.stderr.write(f"{_PROGRAM}: {text}\n")
+    return _EXIT_USAGE
