@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from netsuite.line._client_errors import LineWireError
 
+_SHOWN = 60  # characters of a bad list that its error repeats
+
 
 @dataclass(frozen=True, slots=True)
 class ArgumentInfo:
@@ -86,8 +88,10 @@ def command_list(text: str) -> CommandList:
         commands = tuple(_command(each) for each in _listed(found["commands"]))
         return CommandList(_text(found["app"]), commands)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        shown = ascii(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
+        why = f"{type(error).__name__}: {error}"[:_SHOWN]
         raise LineWireError(
-            f"the server's reply to COMMANDS is no list of commands: {error!r}"
+            f"the server's reply to COMMANDS is no list of commands: {shown} ({why})"
         ) from None
 
 
