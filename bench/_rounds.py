@@ -87,12 +87,20 @@ def add_peer_options(
     )
 
 
-def add_round_options(parser: argparse.ArgumentParser, peers: Collection[str]) -> None:
-    """Declare the options that are the same whatever the peers do."""
+def add_round_options(
+    parser: argparse.ArgumentParser, peers: Collection[str], duration: float = 2.0
+) -> None:
+    """Declare the options that are the same whatever the peers do.
+
+    :param duration: seconds of each peer in a round, unless the command line says others.
+    """
     seconds = _options.seconds(MAX_SECONDS)
     parser.add_argument("--rounds", type=_options.integer(MAX_ROUNDS), default=7, help="default: 7")
     parser.add_argument(
-        "--seconds", type=seconds, default=2.0, help="measured, per peer and round; default: 2"
+        "--seconds",
+        type=seconds,
+        default=duration,
+        help=f"measured, per peer and round; default: {duration:g}",
     )
     parser.add_argument("--warmup", type=seconds, default=0.3, help="before them; default: 0.3")
     _options.add_peers_and_json(parser, peers)

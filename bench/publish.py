@@ -36,6 +36,10 @@ SIZES = (100, 1000)
 BURSTS = (1, 10)
 SUBSCRIBERS = 10_000
 
+#: Of each server in a round, at least: a visit lasts until everybody has everything, and a burst
+#: can take seconds.
+SECONDS = 0.5
+
 MAX_SUBSCRIBERS = 100_000
 MAX_SIZE = 4096  # bytes; channels take no more
 MAX_BURST = 128  # texts that differ in the load
@@ -102,7 +106,7 @@ class Publishing:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_round_options(parser, PEERS)
+    add_round_options(parser, PEERS, SECONDS)
     integer = _options.integer
     parser.add_argument(
         "--subscribers",
