@@ -1,7 +1,7 @@
 """Who comes in: the server's side of RFC 4252, one request at a time and not for ever."""
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from twisted.conch.error import ConchError, IgnoreAuthentication
@@ -38,7 +38,7 @@ class User:
 class Realm:
     """Knows what users may do."""
 
-    def __init__(self, roles: Roles) -> None:
+    def __init__(self, roles: Sequence[Roles]) -> None:
         self._roles = roles
 
     def requestAvatar(
@@ -51,8 +51,12 @@ class Realm:
         if not avatarId:
             raise UnauthorizedLogin("expected a user with a name")
         name = avatarId.decode()
-        roles = self._roles(name) if callable(self._roles) else self._roles.get(name, ())
+        roles = {role for says in self._roles for role in _roles_of(name, says)}
         return IConchUser, User(name, roles), lambda: None
+
+
+def _roles_of(name: str, says: Roles) -> Collection[str]:
+    return says(name) if callable(says) else says.get(name, ())
 
 
 class UserAuth(SSHUserAuthServer):

@@ -3,12 +3,12 @@
 import os
 import pwd
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.conch.error import ValidPublicKey
 from twisted.conch.ssh.common import getNS
@@ -43,25 +43,56 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _OPTION = re.compile(rb'([A-Za-z0-9-]+)(?:="((?:[^"\\]|\\.)*)")?(?:,|[ \t]+|\Z)')
 #: Options of OpenSSH that forbid what there is not.
 _NEEDLESS = frozenset(
-    {
-        b"restrict",
-        b"no-agent-forwarding",
-        b"no-port-forwarding",
-        b"no-user-rc",
-        b"no-x11-forwarding",
-    }
+    {"restrict", "no-agent-forwarding", "no-port-forwarding", "no-user-rc", "no-x11-forwarding"}
 )
+#: Options of ours.
+_OURS = frozenset({"roles", "user"})
+_EXPECTED = "expected a public key as in a .pub file of ssh-keygen"
 
 
-def host_key(path: str | os.PathLike[str], *, generate: bool = False) -> Key:
+class HostKeys:
+    """A server's own keys, one of each kind.
+
+    :param given: keys, or paths of files as ssh-keygen writes them.
+    :param generate: whether an Ed25519 key is made where there is no file.
+    :ivar keys: of them all.
+    :raises SSHError: for what is no such key.
+    """
+
+    def __init__(self, given: Iterable[Key | str | os.PathLike[str]], generate: bool) -> None:
+        self.keys: list[Key] = []
+        self._unsaved: dict[int, Path] = {}
+        for each in given:
+            if isinstance(each, Key):
+                self.keys.append(each)
+                continue
+            file = Path(each)
+            if generate and not file.exists():
+                self._unsaved[len(self.keys)] = file
+                self.keys.append(Key(Ed25519PrivateKey.generate()))
+            else:
+                self.keys.append(host_key(file))
+        kinds = {each.sshType() for each in self.keys}
+        if len(kinds) < len(self.keys):
+            raise SSHError("host keys: expected one of each kind")
+
+    def save(self) -> None:
+        """Write those that were made, unless somebody else has been quicker.
+
+        :raises SSHError: for a file that cannot be written.
+        """
+        for at, file in self._unsaved.items():
+            if not save_key(file, self.keys[at]):
+                self.keys[at] = host_key(file)
+        self._unsaved.clear()
+
+
+def host_key(path: str | os.PathLike[str]) -> Key:
     """A server's own key, from a file as ssh-keygen writes it.
 
-    :param generate: whether one is made (Ed25519) where there is no file.
     :raises SSHError: for what is no such key.
     """
     file = Path(path)
-    if generate and not file.exists():
-        _generate(file)
     try:
         key: Key = Key.fromString(_read(file))
     except EncryptedKeyError:
@@ -78,6 +109,25 @@ def host_key(path: str | os.PathLike[str], *, generate: bool = False) -> Key:
     return key
 
 
+def save_key(file: Path, key: Key) -> bool:
+    """Write a private key for its owner alone, and the public one beside it.
+
+    :returns: whether there was no file yet; otherwise it stays as it is.
+    :raises SSHError: if it cannot be written.
+    """
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as opened:  # noqa: PTH123 - a descriptor
+            opened.write(key.toString("openssh", subtype="v1"))
+        public = key.public().toString("openssh")
+        file.with_name(f"{file.name}.pub").write_bytes(public + b"\n")
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise SSHError(f"host key {file}: {error.strerror}") from None
+    return True
+
+
 def _read(file: Path) -> bytes:
     try:
         with file.open("rb") as opened:
@@ -86,84 +136,78 @@ def _read(file: Path) -> bytes:
         raise SSHError(f"{file}: {error.strerror}") from None
 
 
-def _generate(file: Path) -> None:
-    private = Ed25519PrivateKey.generate()
-    pem = private.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.OpenSSH,
-        serialization.NoEncryption(),
-    )
-    public = private.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as opened:  # noqa: PTH123 - a descriptor
-            opened.write(pem)
-        file.with_name(f"{file.name}.pub").write_bytes(public + b"\n")
-    except FileExistsError:
-        return  # somebody else was quicker, another worker for example
-    except OSError as error:
-        raise SSHError(f"host key {file}: {error.strerror}") from None
-
-
 # People's.
 
 
-def parse_authorized_keys(data: bytes, where: str, owner: str | None) -> dict[str, set[bytes]]:
-    """Whom the lines of a file let in: keys by user.
+@dataclass(slots=True)
+class Entry:
+    """What files say of a user.
+
+    :ivar keys: as blobs.
+    :ivar roles: what the user may do.
+    """
+
+    keys: set[bytes] = field(default_factory=set)
+    roles: set[str] = field(default_factory=set)
+
+
+def parse_authorized_keys(data: bytes, where: str, owner: str | None) -> dict[str, Entry]:
+    """Whom the lines of a file let in.
 
     :param where: the file's name, for errors.
     :param owner: the user of lines without the option ``user="name"``.
     :raises SSHError: for a line that says something else, naming it: what is not understood
         could be a restriction.
     """
-    found: dict[str, set[bytes]] = {}
+    found: dict[str, Entry] = {}
     for number, line in enumerate(data.splitlines(), 1):
         line = line.strip()  # noqa: PLW2901 - the same line
         if line and not line.startswith(b"#"):
             try:
-                users, key = _parse_line(line, owner)
+                options, key = _parse_line(line)
+                users = options.get("user") or ([] if owner is None else [owner])
+                if not users:
+                    raise ValueError('expected user="name" before the key: nobody owns the file')
             except ValueError as error:
                 raise SSHError(f"{where}, line {number}: {error}") from None
             for user in users:
-                found.setdefault(user, set()).add(key)
+                entry = found.setdefault(user, Entry())
+                entry.keys.add(key)
+                entry.roles.update(options.get("roles", ()))
     return found
 
 
-def _parse_line(line: bytes, owner: str | None) -> tuple[list[str], bytes]:
-    users = [] if owner is None else [owner]
+def _parse_line(line: bytes) -> tuple[dict[str, list[str]], bytes]:
+    options: dict[str, list[str]] = {}
     if line.split(None, 1)[0] not in _KEY_TYPES:
-        line, named = _parse_options(line)
-        users = named or users
-    if not users:
-        raise ValueError('expected user="name" before the key: the file has no owner by name')
+        line, options = _parse_options(line)
     words = line.split()
     if len(words) < 2 or words[0] not in _KEY_TYPES:
-        raise ValueError("expected a public key as in a .pub file of ssh-keygen")
+        raise ValueError(_EXPECTED)
     try:
         key = Key.fromString(b" ".join(words[:2]))
     except Exception:  # noqa: BLE001 - whatever is wrong with it
-        raise ValueError("expected a public key as in a .pub file of ssh-keygen") from None
+        raise ValueError(_EXPECTED) from None
     if key.type() == "RSA" and key.size() < _LEAST_RSA:
         raise ValueError(f"RSA of {key.size()} bits: expected {_LEAST_RSA} or more")
-    return users, key.blob()
+    return options, key.blob()
 
 
-def _parse_options(line: bytes) -> tuple[bytes, list[str]]:
-    """What stands behind the options, and the users that they name."""
-    users: list[str] = []
+def _parse_options(line: bytes) -> tuple[bytes, dict[str, list[str]]]:
+    """What stands behind the options, and what those say that are ours."""
+    options: dict[str, list[str]] = {}
     while match := _OPTION.match(line):
-        name, value = match[1], match[2]
+        name, value = match[1].decode("ascii").lower(), match[2]
         line = line[match.end() :]
-        if name.lower() == b"user" and value:
-            users = [each.strip() for each in value.decode().split(",")]
-        elif name.lower() not in _NEEDLESS or value is not None:
-            shown = name.decode("ascii")
-            raise ValueError(f'{shown}: expected a public key, or user="name" before it')
+        if name in _OURS and value:
+            options[name] = [each.strip() for each in value.decode().split(",")]
+        elif name not in _NEEDLESS or value is not None:
+            raise ValueError(
+                f'{name}: expected a public key, or user="name",roles="role" before it'
+            )
         if match[0][-1:] != b",":
             break
-    return line, users
+    return line, options
 
 
 class AuthorizedKeys:
@@ -177,36 +221,37 @@ class AuthorizedKeys:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = os.fspath(path)
         self._seen: tuple[int, int, int] | None = None
-        self._keys: dict[str, set[bytes]] = {}
+        self._entries: dict[str, Entry] = {}
         if "%u" not in self._path:
             self.of(".")  # nobody's name
 
-    def of(self, user: str) -> set[bytes]:
-        """The keys of a user, as blobs.
+    def of(self, user: str) -> Entry:
+        """What is said of a user.
 
         :raises SSHError: for a file that cannot be used.
         """
         if "%u" not in self._path:
-            return self._of_file(Path(self._path), None).get(user, set())
+            return self._of_file(Path(self._path)).get(user, Entry())
         if not _NAME.fullmatch(user):
-            return set()
+            return Entry()
         file = Path(self._path.replace("%u", user))
         if not file.exists():
-            return set()
-        return parse_authorized_keys(_read(file), str(file), user).get(user, set())
+            return Entry()
+        return parse_authorized_keys(_read(file), str(file), user).get(user, Entry())
 
-    def _of_file(self, file: Path, owner: str | None) -> dict[str, set[bytes]]:
+    def _of_file(self, file: Path) -> dict[str, Entry]:
         try:
             status = file.stat()
         except OSError as error:
             raise SSHError(f"{file}: {error.strerror}") from None
         seen = status.st_mtime_ns, status.st_size, status.st_ino
         if seen != self._seen:
+            owner = None
             with suppress(KeyError):
                 owner = pwd.getpwuid(status.st_uid).pw_name
-            self._keys = parse_authorized_keys(_read(file), str(file), owner)
+            self._entries = parse_authorized_keys(_read(file), str(file), owner)
             self._seen = seen
-        return self._keys
+        return self._entries
 
 
 class KeysByUser:
@@ -217,14 +262,14 @@ class KeysByUser:
     """
 
     def __init__(self, keys: Mapping[str, Iterable[str]]) -> None:
-        self._keys = {
+        self._entries = {
             user: parse_authorized_keys("\n".join(lines).encode(), f"keys of {user}", user)
             for user, lines in keys.items()
         }
 
-    def of(self, user: str) -> set[bytes]:
-        """The keys of a user, as blobs."""
-        return self._keys.get(user, {}).get(user, set())
+    def of(self, user: str) -> Entry:
+        """What is said of a user."""
+        return self._entries.get(user, {}).get(user, Entry())
 
 
 @implementer(ICredentialsChecker)
@@ -236,6 +281,10 @@ class PublicKeyChecker:
     def __init__(self, keys: AuthorizedKeys | KeysByUser) -> None:
         self._keys = keys
 
+    def roles(self, user: str) -> Collection[str]:
+        """What the lines of keys say that a user may do."""
+        return self._keys.of(user).roles
+
     def requestAvatarId(self, credentials: SSHPrivateKey) -> bytes:  # type: ignore[override]  # a portal takes it
         """The user's name.
 
@@ -243,7 +292,7 @@ class PublicKeyChecker:
         :raises ValidPublicKey: for the right key without a signature.
         """
         name: bytes = credentials.username
-        if credentials.blob not in self._keys.of(name.decode()):
+        if credentials.blob not in self._keys.of(name.decode()).keys:
             raise UnauthorizedLogin("not a key of this user")
         if credentials.signature is None:
             raise ValidPublicKey

@@ -10,7 +10,6 @@ exceptions for packets that are none; and what it logs.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.conch.ssh.keys import Key
 from twisted.conch.ssh.service import SSHService
 from twisted.conch.ssh.transport import (
     DISCONNECT_BY_APPLICATION,
@@ -29,7 +28,7 @@ from netsuite.line._front import SessionFactory
 from netsuite.line._ssh_auth import Realm, Roles, UserAuth
 from netsuite.line._ssh_channel import LINGER_SECONDS
 from netsuite.line._ssh_connection import Connection
-from netsuite.line._ssh_keys import SIGNATURES
+from netsuite.line._ssh_keys import SIGNATURES, HostKeys
 from netsuite.line._ssh_log import PeersLogger
 from netsuite.line.app import LineApp
 from netsuite.line.protocol import shown_address
@@ -277,9 +276,9 @@ class SSHFactory(Factory):
         self,
         app: LineApp,
         clock: IReactorTime,
-        host_keys: Sequence[Key],
+        host_keys: HostKeys,
         checkers: Sequence[ICredentialsChecker],
-        roles: Roles,
+        roles: Sequence[Roles],
         *,
         attempts: int,
         login_time: float,
@@ -290,15 +289,32 @@ class SSHFactory(Factory):
         self.sessions = SessionFactory(app, clock)
         self.commands = CommandFactory(app, clock)
         self.commands.counters = self.sessions.counters
-        self.privateKeys = {key.sshType(): key for key in host_keys}
-        self.publicKeys = {name: key.public() for name, key in self.privateKeys.items()}
-        signs = [name for key in host_keys for name in key.supportedSignatureAlgorithms()]
-        #: How host keys sign.
-        self.algorithms = tuple(name for name in signs if name in SIGNATURES)
+        self._host_keys = host_keys
+        self._use_host_keys()
         self.portal = Portal(Realm(roles), checkers)
         self.attempts = attempts
         self.login_time = login_time
         self.channels = channels
+
+    def _use_host_keys(self) -> None:
+        keys = self._host_keys.keys
+        self.privateKeys = {key.sshType(): key for key in keys}
+        self.publicKeys = {name: key.public() for name, key in self.privateKeys.items()}
+        signs = [name for key in keys for name in key.supportedSignatureAlgorithms()]
+        #: How host keys sign.
+        self.algorithms = tuple(name for name in signs if name in SIGNATURES)
+
+    def save_host_keys(self) -> None:
+        """Write host keys that were made and are in no file yet.
+
+        :raises SSHError: for a file that cannot be written.
+        """
+        self._host_keys.save()
+        self._use_host_keys()
+
+    def startFactory(self) -> None:
+        """Connections will come."""
+        self.save_host_keys()
 
     def buildProtocol(self, addr: IAddress | None) -> SSHProtocol:  # type: ignore[override]
         """A protocol for one connection."""

@@ -50,9 +50,11 @@ def load_host_key(path: _Path, *, generate: bool = False) -> Any:
     :raises SSHError: for what is no such key; or if conch is not there.
     """
     _require_conch()
-    from netsuite.line._ssh_keys import host_key  # noqa: PLC0415 - see the module
+    from netsuite.line._ssh_keys import HostKeys  # noqa: PLC0415 - see the module
 
-    return host_key(path, generate=generate)
+    keys = HostKeys([path], generate)
+    keys.save()
+    return keys.keys[0]
 
 
 def ssh_factory(
@@ -66,6 +68,7 @@ def ssh_factory(
     attempts: int = 6,
     login_time: float = 30.0,
     channels: int = 10,
+    generate_host_keys: bool = False,
 ) -> "SSHFactory":
     """A factory that serves a line application over SSH.
 
@@ -75,12 +78,16 @@ def ssh_factory(
     :param authorized_keys: who comes in with which public key. A path with ``%u`` in it is that
         of a file for each user, as in OpenSSH's ``AuthorizedKeysFile``. In any other file each line
         has ``user="name"`` (or several names, with commas) before the key; lines without it
-        are the keys of the user who owns the file. Or lines of public keys, by user.
+        are the keys of the user who owns the file. ``roles="role"`` says what the user may do.
+        Or lines of public keys, by user.
     :param checkers: of :mod:`twisted.cred`, for passwords.
-    :param roles: what each user may do, or a function that says so.
+    :param roles: what each user may do, or a function that says so, beside what lines of keys
+        say.
     :param attempts: failures to come in that end a connection.
     :param login_time: seconds until a peer has to have come in.
     :param channels: sessions that one connection may have at a time.
+    :param generate_host_keys: whether Ed25519 keys are made for paths where there is no file.
+        They are written once the factory is served (:meth:`SSHFactory.save_host_keys`).
     :raises SSHError: for keys that cannot be used, or if conch is not there.
     :raises ValueError: for numbers below 1, and if nobody could come in.
     """
@@ -92,24 +99,24 @@ def ssh_factory(
             raise ValueError(f"{name} {value}: expected 1 or more")
     if not login_time > 0:
         raise ValueError(f"login_time {login_time}: expected more than 0 seconds")
-    keys = [
-        _ssh_keys.host_key(each) if isinstance(each, str | os.PathLike) else each
-        for each in host_keys
-    ]
-    if not keys:
+    if not host_keys:
         raise ValueError("host_keys: expected one or more")
+    keys = _ssh_keys.HostKeys(host_keys, generate_host_keys)
     every = list(checkers)
+    says_roles = [] if roles is None else [roles]
     if authorized_keys is not None:
         by_user = isinstance(authorized_keys, Mapping)
-        of = _ssh_keys.KeysByUser if by_user else _ssh_keys.AuthorizedKeys
-        every.append(_ssh_keys.PublicKeyChecker(of(authorized_keys)))  # type: ignore[arg-type]  # the one or the other
+        of: Any = _ssh_keys.KeysByUser if by_user else _ssh_keys.AuthorizedKeys
+        checker = _ssh_keys.PublicKeyChecker(of(authorized_keys))
+        every.append(checker)
+        says_roles.append(checker.roles)
     _check_checkers(every)
     return _ssh_transport.SSHFactory(
         app,
         clock,
         keys,
         every,
-        {} if roles is None else roles,
+        says_roles,
         attempts=attempts,
         login_time=login_time,
         channels=channels,

@@ -12,10 +12,13 @@ from twisted.conch.ssh.common import NS
 from twisted.conch.ssh.keys import Key
 from twisted.cred.credentials import SSHPrivateKey
 from twisted.cred.error import UnauthorizedLogin
+from twisted.cred.portal import Portal
+from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.line import LineApp
+from netsuite.line._ssh_auth import Realm
 from netsuite.line._ssh_keys import (
     AuthorizedKeys,
     KeysByUser,
@@ -23,6 +26,7 @@ from netsuite.line._ssh_keys import (
     parse_authorized_keys,
 )
 from netsuite.line.ssh import SSHError, load_host_key, ssh_factory
+from netsuite.line.test._front_app import FrontApp
 from netsuite.line.test._ssh_peer import (
     ALICE,
     MALLORY,
@@ -68,6 +72,23 @@ class HostKeyTests(KeyCase):
         self.assertEqual(Key.fromString(public), made.public())
         Exchange(host_keys=[path]).secure()
 
+    def test_one_is_written_when_it_is_served(self) -> None:
+        path = self.path()
+        given: dict[str, Any] = {"authorized_keys": {"alice": [ALICE_LINE]}, "host_keys": [path]}
+        factories = [
+            ssh_factory(FrontApp(), Clock(), generate_host_keys=True, **given) for _ in range(2)
+        ]
+        self.assertFalse(path.exists())
+        for factory in factories:
+            factory.doStart()
+        made = load_host_key(path)
+        for factory in factories:
+            self.assertEqual(factory.privateKeys, {b"ssh-ed25519": made})
+
+    def test_two_of_a_kind(self) -> None:
+        given: dict[str, Any] = {"authorized_keys": {}, "host_keys": [ALICE, MALLORY]}
+        self.assert_refused("one of each kind", ssh_factory, FrontApp(), None, **given)
+
     def test_none_is_made_where_nobody_asks(self) -> None:
         self.assert_refused("No such file", load_host_key, self.path())
 
@@ -104,7 +125,8 @@ class HostKeyTests(KeyCase):
 
 class AuthorizedKeysTests(KeyCase):
     def parsed(self, text: str, owner: str | None = "me") -> dict[str, set[bytes]]:
-        return parse_authorized_keys(text.encode(), "file", owner)
+        found = parse_authorized_keys(text.encode(), "file", owner)
+        return {user: entry.keys for user, entry in found.items()}
 
     def test_lines_are_the_owners(self) -> None:
         text = f"# comment\n\n{ALICE_LINE} laptop\n  {MALLORY_LINE}\n"
@@ -114,6 +136,16 @@ class AuthorizedKeysTests(KeyCase):
         text = f'user="alice, bob" {ALICE_LINE}\nrestrict,user="bob" {MALLORY_LINE}'
         expected = {"alice": {ALICE.blob()}, "bob": {ALICE.blob(), MALLORY.blob()}}
         self.assertEqual(self.parsed(text, None), expected)
+
+    def test_roles(self) -> None:
+        text = f'roles="a,b" {ALICE_LINE}\nuser="me",roles="c" {MALLORY_LINE}'
+        self.assertEqual(parse_authorized_keys(text.encode(), "", "me")["me"].roles, set("abc"))
+        exchange = Exchange(keys_of={"alice": [ALICE]}, roles={"alice": ["math"]})
+        line = f'roles="admin" {ALICE_LINE}'
+        checker = PublicKeyChecker(KeysByUser({"alice": [line]}))
+        exchange.factory.portal = Portal(Realm([{"alice": ["math"]}, checker.roles]), [checker])
+        exchange.come_in()
+        self.assertEqual(exchange.command(b"who"), (b"alice admin,math True\n", 0))
 
     def test_options_that_forbid_what_there_is_not(self) -> None:
         text = f"restrict,no-port-forwarding,no-X11-forwarding {ALICE_LINE}"
@@ -157,15 +189,15 @@ class AuthorizedKeysTests(KeyCase):
     def test_a_file(self) -> None:
         path = self.path(f'{ALICE_LINE}\nuser="bob" {MALLORY_LINE}\n')
         keys = AuthorizedKeys(path)
-        self.assertEqual(keys.of(ME), {ALICE.blob()})
-        self.assertEqual(keys.of("bob"), {MALLORY.blob()})
-        self.assertEqual(keys.of("carol"), set())
+        self.assertEqual(keys.of(ME).keys, {ALICE.blob()})
+        self.assertEqual(keys.of("bob").keys, {MALLORY.blob()})
+        self.assertEqual(keys.of("carol").keys, set())
 
     def test_a_file_that_changes(self) -> None:
         path = self.path(f'user="bob" {ALICE_LINE}\n')
         keys = AuthorizedKeys(path)
         path.write_text(f'user="bob" {ALICE_LINE}\nuser="bob" {MALLORY_LINE}\n')
-        self.assertEqual(keys.of("bob"), {ALICE.blob(), MALLORY.blob()})
+        self.assertEqual(keys.of("bob").keys, {ALICE.blob(), MALLORY.blob()})
         path.write_text("nonsense")
         self.assert_refused("line 1", keys.of, "bob")
         path.unlink()
@@ -179,17 +211,17 @@ class AuthorizedKeysTests(KeyCase):
         path = self.path(ALICE_LINE, "alice.keys")
         path.with_name("secret").write_text(MALLORY_LINE)
         keys = AuthorizedKeys(path.with_name("%u.keys"))
-        self.assertEqual(keys.of("alice"), {ALICE.blob()})
-        self.assertEqual(keys.of("bob"), set())
+        self.assertEqual(keys.of("alice").keys, {ALICE.blob()})
+        self.assertEqual(keys.of("bob").keys, set())
         keys = AuthorizedKeys(path.parent / "x" / "%u")
         (path.parent / "x").mkdir()
         for name in ("../secret", "..", "", "a/../../secret", "-x", "x" * 65):
-            self.assertEqual(keys.of(name), set())
+            self.assertEqual(keys.of(name).keys, set())
 
     def test_keys_of_a_program(self) -> None:
         keys = KeysByUser({"alice": [ALICE_LINE], "bob": []})
-        self.assertEqual(keys.of("alice"), {ALICE.blob()})
-        self.assertEqual(keys.of("bob"), set())
+        self.assertEqual(keys.of("alice").keys, {ALICE.blob()})
+        self.assertEqual(keys.of("bob").keys, set())
         self.assert_refused("keys of bob, line 1", KeysByUser, {"bob": ["nonsense"]})
 
     def test_a_file_that_is_broken_later_lets_nobody_in_and_is_logged(self) -> None:
