@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from netsuite.line._client_commands import CommandInfo, CommandList
 from netsuite.line._shell_input import Input
-from netsuite.line._shell_options import ConnectOptions, Trouble
+from netsuite.line._shell_options import PROGRAM, ConnectOptions, Trouble
 from netsuite.line._shell_text import visible
 from netsuite.line._wire import literal_length
 from netsuite.line.client import (
@@ -23,6 +23,7 @@ from netsuite.line.client import (
     LineConnectionError,
     LineError,
     LineStream,
+    LineWireError,
 )
 
 #: Commands that were sent and whose replies were not shown yet, before more are read.
@@ -36,16 +37,24 @@ class Screen:
 
     :param output: what a person or a program reads.
     :param terminal: whether it is a terminal, which would obey what it is sent.
+    :param notes: what is no reply, but has to be said.
     """
 
-    def __init__(self, output: TextIO, terminal: bool) -> None:
+    def __init__(self, output: TextIO, terminal: bool, notes: TextIO) -> None:
         self._output = output
         self._terminal = terminal
+        self._notes = notes
 
     def line(self, text: str) -> None:
         """Show a line."""
         shown = visible(text) if self._terminal else text
         self._output.write(shown.encode(errors="backslashreplace").decode() + "\n")
+
+    def note(self, text: str) -> None:
+        """Say something that is no reply."""
+        line = visible(text).encode(errors="backslashreplace").decode()
+        self._notes.write(f"{PROGRAM}: {line}\n")
+        self._notes.flush()
 
     def flush(self) -> None:
         """Have it seen now."""
@@ -106,12 +115,18 @@ class Commands:
         self._client = client
         self.known: CommandList | None = None
 
-    async def learn(self) -> None:
-        """Ask the server; it may know nothing of that."""
+    async def learn(self) -> str:
+        """Ask the server; it may know nothing of that.
+
+        :returns: what to tell of it, if there is anything.
+        """
         try:
             self.known = await self._client.commands(refresh=True)
-        except LineError:
+        except (LineError, LineWireError):
+            # One that has broken the wire has no connection any more: the next call tells of it.
             self.known = None
+            return "the server lists no commands: each reply is taken for one line"
+        return ""
 
     def of(self, line: str) -> CommandInfo:
         """The command that a line gives; one of one line if nobody knows."""
@@ -152,7 +167,9 @@ class Pipe:
         :raises Trouble: if the server or the input does not go on.
         :raises LineClientError: for what else is wrong with the connection.
         """
-        await self._commands.learn()
+        note = await self._commands.learn()
+        if note:
+            self._screen.note(note)
         failed: list[BaseException] = []
 
         def broken(failure: Any) -> None:

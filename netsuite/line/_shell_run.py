@@ -15,14 +15,12 @@ from netsuite.line._shell import Conversation, Pipe, Screen, client_of
 from netsuite.line._shell_input import Input, InputError
 from netsuite.line._shell_options import (
     EXIT_TROUBLE,
-    PROGRAM,
     ConnectOptions,
     Trouble,
     options_of,
     password_of_environment,
 )
 from netsuite.line._shell_prompt import BareEditor, ToolkitEditor
-from netsuite.line._shell_text import visible
 from netsuite.line.client import LineClientError
 from netsuite.net.aio import loop_of
 
@@ -64,8 +62,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 
 def _complain(text: str) -> int:
-    line = visible(text).encode(errors="backslashreplace").decode()
-    sys.stderr.write(f"{PROGRAM}: {line}\n")
+    Screen(sys.stdout, False, sys.stderr).note(text)
     return EXIT_TROUBLE
 
 
@@ -144,7 +141,7 @@ class _Piped:
     def __init__(self, options: ConnectOptions, password: str | None, reactor: Any) -> None:
         self._options = options
         self._reactor = reactor
-        self._screen = Screen(sys.stdout, _is_terminal(sys.stdout))
+        self._screen = Screen(sys.stdout, _is_terminal(sys.stdout), sys.stderr)
         self._over: Deferred[None] = Deferred()
         self._running: Deferred[int] | None = None
         self._why: Exception | None = None
@@ -201,8 +198,8 @@ class _Talk:
             on_lost=self._lost, on_connect=self._connected, on_push=self._pushed,
         )  # fmt: skip
         self._editor = self._edit(reactor)
-        screen = Screen(sys.stdout, True)
-        self._conversation = Conversation(self._client, options, self._editor, screen)
+        self._screen = Screen(sys.stdout, True, sys.stderr)
+        self._conversation = Conversation(self._client, options, self._editor, self._screen)
         self._starting: Deferred[None] | None = None
 
     def _edit(self, reactor: Any) -> BareEditor | ToolkitEditor:
@@ -232,7 +229,9 @@ class _Talk:
 
     async def _start(self) -> None:
         await self._client.connect()
-        await self._conversation.commands.learn()
+        note = await self._conversation.commands.learn()
+        if note:
+            self._screen.note(note)
 
     def interrupt(self) -> None:
         """The person wants no more of what is going on."""

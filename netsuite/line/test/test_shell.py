@@ -238,10 +238,10 @@ class PipeTests(ClientCase):
     """Commands of the options; those of a real pipe are in tests/test_line_connect.py."""
 
     def piped(self, *commands: str, **given: Any) -> tuple[Deferred[int], StringIO]:
-        output = StringIO()
+        output, self.notes = StringIO(), StringIO()
         options = ConnectOptions(server="test", commands=commands, **given)
         client = self.client(reconnect=False)
-        pipe = Pipe(client, options, None, Screen(output, False), self.clock)
+        pipe = Pipe(client, options, None, Screen(output, False, self.notes), self.clock)
         return Deferred.fromCoroutine(pipe.run()), output
 
     def test_replies_are_written_in_order(self) -> None:
@@ -256,10 +256,11 @@ class PipeTests(ClientCase):
     def test_no_errors(self) -> None:
         status, output = self.piped("add 1 2", "count 0", "say ERR")
         self.assertEqual((self.result(status), output.getvalue()), (0, "3\nERR\n"))
+        self.assertEqual(self.notes.getvalue(), "")
 
     def test_a_terminal_gets_nothing_to_obey(self) -> None:
         output = StringIO()
-        Screen(output, True).line("\x1b[2J")
+        Screen(output, True, output).line("\x1b[2J")
         self.assertEqual(output.getvalue(), "\\x1b[2J\n")
 
     def test_more_commands_than_are_sent_ahead(self) -> None:
@@ -294,6 +295,8 @@ class PipeTests(ClientCase):
         self.app.commands.remove("COMMANDS")
         status, output = self.piped("add 1 2", "ADD 2 2")
         self.assertEqual((self.result(status), output.getvalue()), (0, "3\n4\n"))
+        note = "the server lists no commands: each reply is taken for one line"
+        self.assertEqual(self.notes.getvalue(), f"netsuite line connect: {note}\n")
 
     def test_commands_that_nobody_knows(self) -> None:
         commands = Commands(self.client())
