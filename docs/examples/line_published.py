@@ -1,0 +1,44 @@
+"""Step 6: whoever has subscribed hears of each change."""
+
+from collections.abc import Iterator
+
+from netsuite.line import CommandError, Limits, LineApp, Session
+from netsuite.line.channels import Channels
+
+MOST_NAMES = 1000
+
+app = LineApp("calculator", greeting="calculator ready", limits=Limits(line_length=1000))
+values: dict[str, float] = {}
+channels = Channels(publish_roles=["editor"])
+app.add(channels)
+
+
+@app.command()
+def add(*words: str) -> float:
+    """Add numbers, and what has a name."""
+    return sum(map(value_of, words))
+
+
+@app.command(roles=["editor"])
+def let(session: Session, name: str, value: float) -> None:
+    """Give a number a name, for everybody."""
+    if len(values) >= MOST_NAMES and name not in values:
+        raise CommandError("too-many-names", f"expected at most {MOST_NAMES}")
+    values[name] = value
+    channels.publish("names", f"{session.user} says that {name} = {value:g}")
+
+
+@app.command()
+def names() -> Iterator[str]:
+    """List the names."""
+    return (f"{name} = {value:g}" for name, value in sorted(values.items()))
+
+
+def value_of(word: str) -> float:
+    """What a word stands for."""
+    if word in values:
+        return values[word]
+    try:
+        return float(word)
+    except ValueError:
+        raise CommandError("no-such-name", f"{word}: NAMES lists them") from None
