@@ -1,10 +1,10 @@
 """``twistd -n netsuite-line``: an application for line protocols as a service."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from weakref import WeakKeyDictionary
 
 from twisted.application.service import IService
@@ -17,10 +17,13 @@ from netsuite.line.apps import APPS, AppError, load_app
 from netsuite.line.auth import Authentication, TokenError, Tokens
 from netsuite.line.channels import Channels
 from netsuite.line.protocol import LineCounters, LineFactory
+from netsuite.line.ssh import SSHError, ssh_factory
 from netsuite.line.starttls import StartTLS
+from netsuite.line.telnet import TelnetFactory
 from netsuite.line.transcript import Transcript
 from netsuite.service import (
     BOOLEAN,
+    ENDPOINT,
     FILE,
     SECONDS,
     SIZE,
@@ -33,15 +36,20 @@ from netsuite.service import (
     ServerOptions,
     Setting,
     SettingError,
+    StartError,
     choice,
     process_service,
 )
+
+if TYPE_CHECKING:
+    from netsuite.line._ssh_transport import SSHFactory
 
 LineEnd = Literal["crlf", "lf"]
 QueueFull = Literal["wait", "refuse"]
 StartTLSMode = Literal["offered", "required"]
 
 _DEFAULT_PORT = 9001
+_LOGIN_SECONDS = 30.0
 
 _LINE_ENDS: dict[LineEnd, Literal[b"\r\n", b"\n"]] = {"crlf": b"\r\n", "lf": b"\n"}
 
@@ -83,6 +91,12 @@ class LineConfig:
     :ivar channels: whether the application has channels to publish and subscribe to
         (:mod:`netsuite.line.channels`).
     :ivar transcript: where to record what is asked and answered.
+    :ivar telnet: endpoint strings for telnet (:mod:`netsuite.line.telnet`).
+    :ivar ssh: the same for SSH (:mod:`netsuite.line.ssh`). It has no TLS but an endpoint's own.
+    :ivar ssh_host_key: files of the server's own keys.
+    :ivar ssh_generate_host_key: whether one is made where there is no file.
+    :ivar ssh_authorized_keys: file of the keys that let people in; ``%u`` in it is the user. Users
+        of a password file come in with their passwords too.
     :raises ConfigError: for a value that is out of range.
     """
 
@@ -107,11 +121,21 @@ class LineConfig:
     starttls: StartTLSMode | None = None
     channels: bool = False
     transcript: Path | None = None
+    telnet: tuple[str, ...] = ()
+    ssh: tuple[str, ...] = ()
+    ssh_host_key: tuple[Path, ...] = ()
+    ssh_generate_host_key: bool = False
+    ssh_authorized_keys: Path | None = None
     daemon: DaemonConfig = field(default_factory=DaemonConfig)
 
     def __post_init__(self) -> None:
-        if not self.listen:
+        if not (self.listen or self.telnet or self.ssh):
             raise ConfigError("line: expected an endpoint to listen on")
+        if self.ssh and not self.ssh_host_key:
+            raise SettingError("ssh", f"{self.ssh[0]}: expected ssh-host-key too")
+        if self.ssh and self.ssh_authorized_keys is None and self.password_file is None:
+            problem = "nobody could come in: expected ssh-authorized-keys or password-file too"
+            raise SettingError("ssh", f"{self.ssh[0]}: {problem}")
         if self.line_end not in {None, *_LINE_ENDS}:
             raise SettingError("line_end", f"{self.line_end!r}: expected crlf or lf")
         if self.starttls not in {None, *get_args(StartTLSMode)}:
@@ -147,25 +171,59 @@ class LineService(Daemon):
 
     :ivar app: the application.
     :ivar factory: what serves it.
-    :ivar counters: totals of its connections.
+    :ivar telnet: what serves it over telnet, if anything does.
+    :ivar ssh: the same for SSH.
+    :ivar counters: totals of its connections, those over telnet and SSH not among them.
     """
 
     def __init__(self, config: LineConfig, reactor: Any) -> None:
         self._served = _served(config)
         self.app = self._served.app
         self.factory = LineFactory(self.app, reactor)
+        self.telnet = TelnetFactory(self.app, reactor) if config.telnet else None
+        self.ssh = _ssh_factory(self._served, config, reactor) if config.ssh else None
         self._own_idle = self.app.limits.idle if config.own_idle else None
         self._watch_silence(config.daemon)
-        listener = Listener(
-            name="line",
-            factory=self.factory,
-            endpoints=config.listen,
-            counts=self._counts,
-            starttls=config.starttls is not None,
-        )
-        super().__init__(config.daemon, [listener], reactor)
+        super().__init__(config.daemon, list(self._listeners(config)), reactor)
         if config.starttls is not None:
             self._served.begin_tls(self.certificates, required=config.starttls == "required")
+
+    def _listeners(self, config: LineConfig) -> Iterator[Listener]:
+        if config.listen:
+            yield Listener(
+                name="line",
+                factory=self.factory,
+                endpoints=config.listen,
+                counts=self._counts,
+                starttls=config.starttls is not None,
+            )
+        if self.telnet is not None:
+            yield Listener(
+                name="telnet",
+                factory=self.telnet,
+                endpoints=config.telnet,
+                counts=_replies_of(self.telnet.sessions),
+            )
+        if self.ssh is not None:
+            yield Listener(
+                name="ssh",
+                factory=self.ssh,
+                endpoints=config.ssh,
+                counts=_replies_of(self.ssh.sessions),
+                starttls=True,  # it needs no TLS
+            )
+
+    def privilegedStartService(self) -> None:
+        """Listen; host keys that were made are written first.
+
+        :raises StartError: if something cannot be listened on or written.
+        """
+        if self.ssh is not None:
+            try:
+                self.ssh.save_host_keys()
+            except SSHError as error:
+                raise StartError(f"ssh: {error}") from None
+        super().privilegedStartService()
 
     @property
     def counters(self) -> LineCounters:
@@ -180,7 +238,11 @@ class LineService(Daemon):
 
     def _watch_silence(self, config: DaemonConfig) -> None:
         """Leave silence to the daemon, if it has a limit for it."""
-        self.factory.idle = self._own_idle if config.idle_timeout is None else None
+        idle = self._own_idle if config.idle_timeout is None else None
+        self.factory.idle = idle
+        for front in (self.telnet, self.ssh):
+            if front is not None:
+                front.sessions.idle = idle
 
     def prepare(self, config: DaemonConfig) -> Callable[[], None]:
         """Read another configuration; see :meth:`Daemon.prepare`.
@@ -210,10 +272,15 @@ class LineService(Daemon):
         self.say_how_to_talk("line")
 
 
+def _replies_of(factory: LineFactory) -> Callable[[], Mapping[str, int]]:
+    return lambda: {"line_replies": factory.counters.replies_sent}
+
+
 class _Served:
     """An application with what a configuration has for it.
 
     :ivar transcript: where what is asked and answered is recorded, if it is.
+    :ivar passwords: of the users, if there is a file of them.
     :raises ConfigError: for a file that cannot be used, and for what the application has already.
     """
 
@@ -221,7 +288,7 @@ class _Served:
         self.app = app
         self.told = told
         self.transcript: Transcript | None = None
-        self._passwords: PasswordFile | None = None
+        self.passwords: PasswordFile | None = None
         self._tokens: Tokens | None = None
         app.limits = replace(app.limits, **config.limits)
         if config.password_file is not None or config.token_file is not None:
@@ -240,13 +307,13 @@ class _Served:
         setting = "password_file"
         try:
             if config.password_file is not None:
-                self._passwords = PasswordFile(config.password_file)
+                self.passwords = PasswordFile(config.password_file)
             if config.token_file is not None:
                 setting = "token_file"
                 self._tokens = Tokens.from_file(config.token_file)
         except (PasswordFileError, TokenError) as error:
             raise SettingError(setting, str(error)) from None
-        passwords = self._passwords
+        passwords = self.passwords
         authentication = Authentication(
             [] if passwords is None else [passwords],
             tokens=self._tokens,
@@ -274,7 +341,7 @@ class _Served:
         :returns: what makes it so.
         :raises ConfigError: for one that cannot be used.
         """
-        files = [each for each in (self._passwords, self._tokens) if each is not None]
+        files = [each for each in (self.passwords, self._tokens) if each is not None]
         try:
             reloads = [each.prepare() for each in files]
         except (PasswordFileError, TokenError) as error:
@@ -298,7 +365,17 @@ def _served(config: LineConfig) -> _Served:
     """
     app = config.app if isinstance(config.app, LineApp) else _loaded(config.app, config)
     told = replace(
-        config, app="", listen=("-",), own_idle=True, starttls=None, daemon=DaemonConfig()
+        config,
+        app="",
+        listen=("-",),
+        own_idle=True,
+        starttls=None,
+        telnet=(),
+        ssh=(),
+        ssh_host_key=(),
+        ssh_generate_host_key=False,
+        ssh_authorized_keys=None,
+        daemon=DaemonConfig(),
     )
     before = _all_served.get(app)
     if before is None:
@@ -322,6 +399,27 @@ def _loaded(name: str, config: LineConfig) -> LineApp:
         )
     except AppError as error:
         raise SettingError("app", str(error)) from None
+
+
+def _ssh_factory(served: _Served, config: LineConfig, reactor: Any) -> "SSHFactory":
+    """What serves an application over SSH.
+
+    :raises ConfigError: for keys that cannot be used.
+    """
+    passwords = served.passwords
+    try:
+        return ssh_factory(
+            served.app,
+            reactor,
+            host_keys=config.ssh_host_key,
+            generate_host_keys=config.ssh_generate_host_key,
+            authorized_keys=config.ssh_authorized_keys,
+            checkers=[] if passwords is None else [passwords],
+            roles=None if passwords is None else passwords.roles,
+            login_time=served.app.limits.login or _LOGIN_SECONDS,
+        )
+    except SSHError as error:
+        raise SettingError("ssh", f"{config.ssh[0]}: {error}") from None
 
 
 def build_service(config: LineConfig, reactor: Any) -> LineService:
@@ -381,6 +479,15 @@ _ROWS = (
         "Begin in plain text and let peers go on with TLS, or have them do so.",
     ),
     ("transcript", FILE, "Record what is asked and answered in this file, as JSON lines."),
+    ("telnet", ENDPOINT, "Listen for telnet on an endpoint string. May be given again."),
+    ("ssh", ENDPOINT, "Listen for SSH on an endpoint string. May be given again."),
+    ("ssh-host-key", FILE, "The server's own private key for SSH. May be given again."),
+    ("ssh-generate-host-key", BOOLEAN, "Make an Ed25519 key where --ssh-host-key is no file."),
+    (
+        "ssh-authorized-keys",
+        FILE,
+        'Public keys that let people in: with user="NAME" before them, or the file\'s owner.',
+    ),
 )
 _DEFAULTS = {each.name: each.default for each in fields(LineConfig)}
 
@@ -392,6 +499,7 @@ def _setting(name: str, kind: Any, text: str) -> Setting:
         help=text,
         group="Line",
         default=_DEFAULTS[name.replace("-", "_")],
+        repeatable=_DEFAULTS[name.replace("-", "_")] == (),
         writes=name == "transcript",
     )
 
@@ -404,7 +512,8 @@ class Options(ServerOptions):
     longdesc = (
         "Serves an application whose peers speak in lines: one that comes with netsuite "
         f"({', '.join(APPS)}), or the LineApp in a Python module of your own: --app calc:app. "
-        "Without --listen and --port it listens on port 9001, on IPv4 and IPv6. "
+        "Without --listen and --port it listens on port 9001, on IPv4 and IPv6, unless it "
+        "listens for --telnet or --ssh. "
         "Limits are the application's own, unless they are given here. A peer is cut that says "
         "nothing for as long as the application has it (300 seconds, if it does not say); "
         "--idle-timeout takes its place, and --idle-timeout none is no limit. "
@@ -419,15 +528,22 @@ class Options(ServerOptions):
         names = {each.name for each in fields(LineConfig)}
         own = {each.field: self[each.name] for each in self.settings if each.field in names}
         silence = self.given["idle-timeout"]
+        plain = self.listen.said or not (self["telnet"] or self["ssh"])
         try:
             self.config = LineConfig(
                 **own,
-                listen=self.listen.endpoints(self.default_port),
+                listen=self.listen.endpoints(self.default_port) if plain else (),
                 own_idle=not silence.place,
                 daemon=self.daemon_config(),
             )
         except ConfigError as error:
             raise self.explained(error) from None
+
+    def listeners(self) -> Sequence[tuple[str, tuple[str, ...]]]:
+        """The names of what is served, and on which endpoints; for ``--check-config``."""
+        config = self.config
+        every = ("line", config.listen), ("telnet", config.telnet), ("ssh", config.ssh)
+        return [(name, endpoints) for name, endpoints in every if endpoints]
 
 
 def makeService(options: Options) -> IService:

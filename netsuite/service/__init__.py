@@ -32,6 +32,7 @@ from netsuite.service._process import process_service
 from netsuite.service._settings import (
     BOOLEAN,
     BYTE_RATE,
+    ENDPOINT,
     FILE,
     NETWORK,
     NUMBER,
@@ -47,6 +48,7 @@ from netsuite.service._stats import Histogram, ListenerStats, ServiceStats
 __all__ = [
     "BOOLEAN",
     "BYTE_RATE",
+    "ENDPOINT",
     "FILE",
     "NETWORK",
     "NUMBER",

@@ -24,6 +24,11 @@ class ListenOptions:
         #: Where the endpoints or ports were said; empty for nowhere.
         self.place = ""
 
+    @property
+    def said(self) -> bool:
+        """Whether there was anything of it."""
+        return bool(self._given or self._interfaces)
+
     def add_endpoint(self, description: str) -> None:
         """``--listen``: an endpoint string."""
         self._given.append(str(_parse(LISTEN, description)))
