@@ -1,64 +1,25 @@
 """What happens on one connection, without the connection: requests in, replies out, in order.
 
-The common case (commands that answer at once, to a peer that reads) is :meth:`Conversation.receive`
-alone. Everything else is a state that it is not in, and goes through :meth:`Conversation._work`,
-one step at a time.
+The common case (commands that answer at once, to a peer that reads) is
+:meth:`Conversation.receive` alone. Everything else is a state that it is not in, and is done one
+step at a time (:mod:`netsuite.line._steps`).
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
-from inspect import isawaitable
-from types import AsyncGeneratorType, GeneratorType
-from typing import Any
-
-from netsuite.line._commands import Command, Commands
-from netsuite.line._errors import CommandError
+from netsuite.line._commands import Commands
 from netsuite.line._limits import Limits
-from netsuite.line._lines import NO_MORE, lines_of, pulled
-from netsuite.line._output import Audit, Output, Slot
-from netsuite.line._queue import Queue
+from netsuite.line._output import Audit, Output
 from netsuite.line._replies import Replies
-from netsuite.line._requests import Request, Requests
 from netsuite.line._runners import ANY, UnfitError
-from netsuite.line._sending import GONE, Sending
+from netsuite.line._sending import GONE
+from netsuite.line._steps import LOOPING, PARTIAL, QUEUED, TURN, Steps
 
-# Why the common case is not the case; see Conversation._state.
-_LOOPING = 1  # somebody up the stack is at it
-_PAUSED = 2  # the peer does not read
-_WAITING = 4  # a reply has yet to come, or to go out as a whole
-_QUEUED = 8  # requests wait for it
-_PARTIAL = 16  # a literal, or what is skipped
-_CLOSING = 32  # nothing new is begun
-_GONE = GONE
-_WATCHED = 128  # each command needs a look: a transcript, or nobody has logged in
-_ENDING = 256  # the peer sends no more
-_TURNING = 512  # something else follows the reply to this command
-
-_PIECE = 16 * 1024  # bytes that are split into lines at a time
+_PIECE = 4 * 1024  # bytes that are split into lines at a time
 
 
-class Conversation(Sending):
-    """One peer's commands and their replies.
+class Conversation(Steps):
+    """One peer's commands and their replies."""
 
-    :ivar bytes_received: from the peer.
-    """
-
-    __slots__ = (
-        "_blocked",
-        "_exclusive",
-        "_last",
-        "_limits",
-        "_longest",
-        "_queue",
-        "_reading",
-        "_requests",
-        "_resting",
-        "_slots",
-        "_spelled",
-        "_then",
-        "_whole",
-        "bytes_received",
-    )
+    __slots__ = ("_longest", "_spelled", "_whole")
 
     def __init__(
         self,
@@ -68,23 +29,10 @@ class Conversation(Sending):
         output: Output,
         audit: Audit | None = None,
     ) -> None:
-        super().__init__(limits, replies, output, audit)
-        self.bytes_received = 0
+        super().__init__(commands, limits, replies, output, audit)
         self._spelled = commands.spelled
-        self._limits = limits
         self._longest = limits.line_length
         self._whole = replies.whole
-        self._requests = Requests(commands, limits)
-        self._queue = Queue(limits)
-        self._slots: list[Slot] = []  # few: there is a limit
-        self._reading = True
-        self._resting = False
-        self._blocked = False
-        self._exclusive = False
-        self._last: CommandError | None = None
-        self._then: Callable[[], None] | None = None
-
-    # What comes in.
 
     def receive(self, data: bytes) -> None:
         """Take bytes, carry out the commands in them, and answer.
@@ -94,21 +42,21 @@ class Conversation(Sending):
         self.bytes_received += len(data)
         requests = self._requests
         if self._state:
-            if not self._state & _GONE:
+            if not self._state & GONE:
                 requests.held += data
                 self._work()
             return
         if requests.held:
             data = bytes(requests.held) + data
             requests.held.clear()
-        if data.find(b"\n") != len(data) - 1 or len(data) > self._longest:
+        if data.find(b"\n") != len(data) - 1 or len(data) > self._longest or not data:
             self._take(data)
             return
-        self._state = _LOOPING
+        self._state = LOOPING
         reply = self._general(data) if b'"' in data or b"_" in data else self._at_once(data)
-        if reply is None or self._state != _LOOPING or self._out or requests.held:
+        if reply is None or self._state != LOOPING or self._out or requests.held:
             self._emit(reply)
-            self._state &= ~_LOOPING
+            self._state &= ~LOOPING
             self._work()
         else:
             self._state = 0
@@ -119,12 +67,16 @@ class Conversation(Sending):
     def _take(self, data: bytes) -> None:
         """Carry out all lines in these bytes, a piece at a time, as far as that is simple."""
         answer = self._general if b'"' in data or b"_" in data else self._at_once
-        at = 0
-        self._state = _LOOPING
-        while self._state == _LOOPING and (end := data.rfind(b"\n", at, at + _PIECE) + 1):
+        at, share = 0, TURN
+        self._state = LOOPING
+        while self._state == LOOPING and (end := data.rfind(b"\n", at, at + _PIECE) + 1):
             lines = data[at : end - 1].split(b"\n")
             if max(map(len, lines)) > self._longest:
                 break
+            if share <= 0:
+                self._rest()
+                break
+            share -= len(lines)
             at = end
             left = iter(lines)
             for line in left:
@@ -134,17 +86,17 @@ class Conversation(Sending):
                     self._unsent += len(reply)
                     if self._unsent > self._enough:
                         self._flush()
-                if self._state != _LOOPING:
+                if self._state != LOOPING:
                     at -= len(b"\n".join([*left, b""]))
                     break
         more = data[at:]
-        simple = self._state == _LOOPING and self._reading and not self._requests.held
+        simple = self._state == LOOPING and self._reading and not self._requests.held
         self._requests.held[:0] = more
         if simple and b"\n" not in more and len(more) <= self._longest:
             self._state = 0
             self._flush()
         else:
-            self._state &= ~_LOOPING
+            self._state &= ~LOOPING
             self._work()
 
     def _at_once(self, line: bytes) -> bytes | None:
@@ -173,30 +125,15 @@ class Conversation(Sending):
         request = self._requests.request_of(line.removesuffix(b"\n"))
         if request is None:
             if self._requests.partial:
-                self._state |= _PARTIAL
+                self._state |= PARTIAL
             return None
         if request.exclusive:
             self._queue.put(request)  # what stands behind it is not for us to look at
-            self._state |= _QUEUED
+            self._state |= QUEUED
             return None
         return self._begin(request)
 
-    def end_of_input(self) -> None:
-        """The peer will send no more: answer what it has asked, then close."""
-        self._state |= _ENDING
-        self._work()
-
-    def pause_sending(self) -> None:
-        """The peer does not read: begin nothing, send nothing, read nothing."""
-        self._state |= _PAUSED
-        self._regulate()
-
-    def resume_sending(self) -> None:
-        """The peer has read."""
-        self._state &= ~_PAUSED
-        if self._state & _LOOPING:
-            self._state |= _WAITING  # whoever it is looks again
-            return
+    def _go_on(self) -> None:
         held = self._requests.held
         if self._state or not held:
             self._work()
@@ -204,392 +141,3 @@ class Conversation(Sending):
             data = bytes(held)
             held.clear()
             self._take(data)
-
-    def lost(self) -> None:
-        """The connection is gone: give up what was begun."""
-        self._state |= _GONE
-        self._queue.clear()
-        self._requests.held.clear()
-        while self._slots:
-            self._abandon(self._slots.pop(0))
-        self.session.end()
-
-    # One step at a time.
-
-    def _work(self) -> None:
-        """Do what can be done now."""
-        if self._state & _LOOPING:
-            return
-        self._state |= _LOOPING
-        try:
-            while self._step():
-                if self._unsent > self._enough:
-                    self._flush()
-        finally:
-            self._state &= ~_LOOPING
-        self._flush()
-        self._settle()
-
-    def _step(self) -> bool:
-        """Do one thing; whether there may be more to do."""
-        if self._state & (_PAUSED | _GONE):
-            return False
-        if self._slots and self._deliver(self._slots[0]):
-            return True
-        if self._state & (_CLOSING | _TURNING):
-            return False
-        first = self._queue.first
-        if first is not None and self._may_begin(first):
-            self._emit(self._begin(self._queue.take()))
-            return True
-        if not self._may_read():
-            return False
-        found = self._requests.next()
-        if found is None:
-            return False
-        self._queue.put(found)
-        return True
-
-    def _may_begin(self, request: Request) -> bool:
-        if not self._slots:
-            return True
-        return (
-            request.parallel
-            and len(self._slots) < self._limits.parallel
-            and all(each.parallel for each in self._slots)
-        )
-
-    def _may_read(self) -> bool:
-        """Whether a further request can be made of what is held."""
-        if any(each.exclusive for each in self._slots):
-            return False
-        return self._queue.takes_more
-
-    # Carrying out.
-
-    def _begin(self, request: Request) -> bytes | None:
-        """Carry out; the reply, unless it comes later or has to wait for others."""
-        command, error = request.command, request.error
-        if self._audit is not None:
-            self._audit.request(self.session, request)
-            if error is None and command is not None:
-                error = self._audit.may(self.session, command)
-        if request.fatal:
-            self._state |= _CLOSING
-        if command is None or error is not None:
-            told = error or CommandError("unknown-command", "HELP lists the commands")
-            return self._answer(self._replies.error(told), request.parallel)
-        self._exclusive = command.exclusive
-        try:
-            if command.signature.session:
-                value = command.function(self.session, *request.arguments)
-            else:
-                value = command.function(*request.arguments)
-            return self._given(command, value)
-        except Exception as raised:  # noqa: BLE001 - whatever a handler raises
-            self._stay(command)
-            return self._answer(self._error(command.name, raised), command.parallel)
-        finally:
-            self._exclusive = False
-
-    def _given(self, command: Command, value: Any) -> bytes | None:
-        """What a handler has returned becomes a reply, now or later."""
-        if isawaitable(value):
-            slot = self._slot(command)
-            slot.pending = True
-            slot.give_up = self._output.wait_for(
-                value,
-                lambda result: self._came(slot, result),
-                lambda error: self._broke(slot, error),
-            )
-            return None
-        if command.signature.lines:
-            lines = lines_of(value)
-            self._slot(command).lines = lines
-            return None
-        return self._answer(self._replies.line(value), command.parallel)
-
-    def _slot(self, command: Command) -> Slot:
-        several = command.signature.lines
-        slot = Slot(command.name, command.parallel, command.exclusive, several)
-        self._slots.append(slot)
-        self._state |= _WAITING
-        return slot
-
-    def _answer(self, reply: bytes, parallel: bool) -> bytes | None:
-        """The reply, if no other has to go out before."""
-        if not self._slots:
-            return reply
-        self._slots.append(Slot("", parallel, reply=reply))
-        return None
-
-    def _came(self, slot: Slot, value: object) -> None:
-        """What a handler has promised is here."""
-        slot.pending = False
-        slot.give_up = None
-        if self._state & _GONE:
-            return
-        try:
-            if slot.several:
-                slot.lines = lines_of(value)
-            else:
-                slot.reply = self._replies.line(value)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is no reply
-            self._break_off(slot, error)
-        self._work()
-
-    def _broke(self, slot: Slot, error: Exception) -> None:
-        """What a handler has promised does not come."""
-        slot.pending = False
-        slot.give_up = None
-        if self._state & _GONE:
-            self._told(slot.name, error)  # only the log hears of it
-            return
-        self._break_off(slot, error)
-        self._work()
-
-    # Sending.
-
-    def _deliver(self, slot: Slot) -> bool:
-        """Send what can be sent of the first reply that is due; whether it was anything."""
-        if slot.pending or self._resting:
-            return False
-        if slot.reply is not None:
-            self._slots.pop(0)
-            self._emit(slot.reply)
-            return True
-        if isinstance(slot.lines, AsyncIterator):
-            slot.pending = True
-            slot.give_up = self._output.wait_for(
-                pulled(slot.lines),
-                lambda line: self._pulled(slot, line),
-                lambda error: self._broke(slot, error),
-            )
-            return not slot.pending
-        if slot.lines is not None:
-            self._pull(slot, slot.lines)
-            return not self._resting
-        return False
-
-    def _pull(self, slot: Slot, lines: Iterator[str]) -> None:
-        """Send lines until there is enough for this turn."""
-        try:
-            for line in lines:
-                self._emit(self._replies.text(line))
-                slot.begun = True
-                if self._is_enough():
-                    return
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises
-            self._break_off(slot, error)
-        else:
-            slot.reply = self._replies.end
-
-    def _is_enough(self) -> bool:
-        """Whether this turn has had its share of lines; if so, the others come in the next."""
-        if self._unsent <= self._enough:
-            return False
-        self._flush()
-        self._resting = True
-        self._output.soon(self._rested)
-        return True
-
-    def _rested(self) -> None:
-        self._resting = False
-        self._work()
-
-    def _pulled(self, slot: Slot, line: object) -> None:
-        slot.pending = False
-        slot.give_up = None
-        if self._state & _GONE or slot.reply is not None:
-            self._abandon(slot)
-            return
-        if line is NO_MORE:
-            slot.reply = self._replies.end
-        else:
-            try:
-                self._emit(self._replies.text(line))  # type: ignore[arg-type]  # it says so itself
-                slot.begun = True
-                self._is_enough()
-            except Exception as error:  # noqa: BLE001 - not a line
-                self._break_off(slot, error)
-        self._work()
-
-    def _break_off(self, slot: Slot, error: Exception) -> None:
-        """End a reply with an error."""
-        told = self._told(slot.name, error)
-        self._abandon(slot)
-        self._stay(slot)
-        slot.reply = self._replies.broken_off(told) if slot.begun else self._replies.error(told)
-
-    def _abandon(self, slot: Slot) -> None:
-        """Give up what a reply was to come from."""
-        give_up, lines = slot.give_up, slot.lines
-        slot.give_up = None
-        try:
-            if give_up is not None:
-                give_up()
-            if isinstance(lines, AsyncGeneratorType) and not lines.ag_running:
-                slot.lines = None
-                self._output.wait_for(lines.aclose(), _ignore, partial(self.failed, slot.name))
-            elif isinstance(lines, GeneratorType) and not lines.gi_running:
-                slot.lines = None
-                lines.close()
-        except Exception as error:  # noqa: BLE001 - whatever a generator does at its end
-            self._output.failed(slot.name, error)
-
-    def _settle(self) -> None:
-        """Know what state this is, after all was done that can be done."""
-        state = self._state & (_PAUSED | _CLOSING | _ENDING | _GONE | _WATCHED | _TURNING)
-        if state & _GONE:
-            return
-        if self._slots:
-            state |= _WAITING
-        if self._queue:
-            state |= _QUEUED
-        if self._requests.partial:
-            state |= _PARTIAL
-        self._state = state
-        idle = not self._slots and not (state & _PAUSED)
-        if state & _TURNING and idle:
-            self._turn()
-        elif (state & _CLOSING and not self._slots) or (
-            state & _ENDING and idle and not self._queue
-        ):
-            self._finish()
-        else:
-            self._regulate()
-            if self._blocked and self.writable:
-                self._blocked = False
-                self.session.became_writable()
-
-    def _regulate(self) -> None:
-        """Read from the peer, or do not."""
-        if self._state & _GONE:
-            return
-        stop = bool(self._state & (_PAUSED | _CLOSING | _ENDING)) or not self._may_read()
-        if stop and self._reading:
-            self._reading = False
-            self._output.pause_reading()
-        elif not stop and not self._reading:
-            self._reading = True
-            self._output.resume_reading()
-
-    def _finish(self) -> None:
-        if self._last is not None:
-            self._emit(self._replies.error(self._last))
-            self._flush()
-        self._let_go()
-        self._output.close()
-
-    def _let_go(self) -> None:
-        """Have nothing more to do with the connection, which reads."""
-        self._state |= _GONE
-        self._queue.clear()
-        self._requests.held.clear()
-        if not self._reading:
-            self._output.resume_reading()
-
-    # For the session.
-
-    @property
-    def busy(self) -> bool:
-        """Whether the peer waits for us rather than we for the peer."""
-        return bool(self._state & (_WAITING | _QUEUED)) and not self.paused
-
-    @property
-    def paused(self) -> bool:
-        """Whether the peer does not read what is sent to it."""
-        return bool(self._state & _PAUSED)
-
-    @property
-    def writable(self) -> bool:
-        """Whether a push can go out now."""
-        if self._state & (_PAUSED | _GONE | _TURNING):
-            return False
-        return not (self._slots and self._slots[0].begun)
-
-    def push(self, data: bytes) -> bool:
-        """Send something that is no reply, if it can go out now."""
-        if self._state and not self.writable:
-            self._blocked = True
-            return False
-        if self._state & _LOOPING:
-            self._emit(data)
-            if self._unsent > self._enough:
-                self._flush()
-        else:
-            self.bytes_sent += len(data)
-            self.replies_sent += 1
-            if self._state & _WATCHED and self._audit is not None:
-                self._audit.reply(self.session, data)
-            self._output.write(data)
-        return True
-
-    def watch(self, watching: bool) -> None:
-        """Let the audit see each command, or only those that are guarded."""
-        self._state = self._state | _WATCHED if watching else self._state & ~_WATCHED
-
-    def close(self, error: CommandError | None = None) -> None:
-        """Close once what was begun is answered."""
-        self._last = self._last or error
-        self._state |= _CLOSING
-        self._work()
-
-    def abort(self) -> None:
-        """Close at once."""
-        self._state |= _GONE
-        self._output.abort()
-
-    def start_tls(self, context: Any) -> None:
-        """Speak TLS once the reply is out."""
-        self._turning("TLS begins")
-        if self._requests.held:
-            self._state |= _CLOSING
-            raise CommandError("not-allowed", "expected nothing behind it before its reply")
-        self._then = lambda: self._begin_tls(context)
-        self._state |= _TURNING
-
-    def upgrade(self, take: Callable[[Any, bytes], Any]) -> None:
-        """Hand the connection over once the reply is out."""
-        self._turning("another protocol takes over")
-        self._then = lambda: self._hand_over(take)
-        self._state |= _TURNING
-
-    def _turning(self, what: str) -> None:
-        if not (self._exclusive or any(each.exclusive for each in self._slots)):
-            raise RuntimeError(f"{what}: expected of a command that is declared exclusive")
-
-    def _stay(self, of: Command | Slot) -> None:
-        """A command has failed: what it has asked to follow does not."""
-        if of.exclusive:
-            self._then = None
-            self._state &= ~_TURNING
-
-    def _turn(self) -> None:
-        then, self._then = self._then, None
-        self._state &= ~_TURNING
-        if then is not None:
-            then()
-
-    def _begin_tls(self, context: Any) -> None:
-        if self._requests.held:
-            self.abort()
-            return
-        try:
-            self._output.start_tls(context)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a context
-            self.failed("start_tls", error)
-            self.abort()
-            return
-        self.session.secure = True
-        self.session.logout()
-        self._work()
-
-    def _hand_over(self, take: Callable[[Any, bytes], Any]) -> None:
-        rest = bytes(self._requests.held)
-        self._let_go()
-        self._output.hand_over(take, rest)
-
-
-def _ignore(_: object) -> None:
-    pass

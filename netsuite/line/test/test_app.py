@@ -357,6 +357,11 @@ class FallbackTests(AppCase):
         self.assertEqual(self.ask("help")[0], "chat: the commands")
         self.assertEqual(self.ask("quit"), ["OK"])
 
+    def test_no_bytes_are_no_line(self) -> None:
+        self.connect()
+        self.assertEqual(self.say(b""), b"")
+        self.assertEqual(self.say(b"a\n"), b"A|")
+
 
 class WireTests(AppCase):
     """Options for how things look."""
