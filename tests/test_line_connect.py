@@ -200,6 +200,16 @@ def test_a_server_that_speaks_something_else() -> None:
     assert len(notes) == 2
 
 
+def test_a_server_that_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        for options in (["--tls", "--insecure"], ["--starttls", "--insecure"]):
+            status, out, err = result(connect(port, *options, "--timeout=0.3"))
+            assert (status, out) == (2, "")
+            assert "within 0.3 seconds" in err
+            assert err.count("\n") == 1
+
+
 # TLS and logins.
 
 
@@ -246,6 +256,33 @@ def test_logins(ports: Ports, tmp_path: Path) -> None:
 
 
 # Terminals.
+
+
+def on_reactor(name: str, port: int) -> list[str]:
+    netsuite, *rest = command(port)
+    return [netsuite, f"--reactor={name}", *rest]
+
+
+def test_a_reactor_with_a_loop_is_good_enough(ports: Ports) -> None:
+    with on_terminal(on_reactor("netsuite-uv", ports.plain), environment()) as terminal:
+        terminal.wait_for_prompt("calc> ")
+        terminal.type("mode f\t")
+        terminal.wait_for_prompt("calc> mode fast")
+        terminal.type("\r")
+        terminal.wait_for("\nit is fast\n")
+        terminal.wait_for_prompt("calc> ")
+        terminal.type("\x04")
+        assert terminal.wait_for_end() == 0
+
+
+def test_a_reactor_without_one_has_a_bare_prompt(ports: Ports) -> None:
+    with on_terminal(on_reactor("epoll", ports.plain), environment()) as terminal:
+        terminal.wait_for_prompt("calc> ")
+        terminal.type("add 1 2\r")
+        terminal.wait_for("calc> add 1 2\n3\n")
+        terminal.type("quit\r")
+        assert terminal.wait_for_end() == 0
+    assert b"\x1b" not in terminal.raw
 
 
 @pytest.fixture

@@ -311,6 +311,9 @@ class _Watched:
         self._endpoint = endpoint
         self._failed = failed
 
+    def __repr__(self) -> str:
+        return repr(self._endpoint)
+
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect."""
         connected: Deferred[IProtocol] = maybeDeferred(self._endpoint.connect, factory)

@@ -76,10 +76,10 @@ class Watch:
         """Something has come."""
         self._since = self._clock.seconds()
 
-    async def over(self, awaited: Deferred[_T]) -> _T:
+    async def over(self, awaited: Deferred[_T], complaint: str = "nothing came for") -> _T:
         """What is awaited.
 
-        :raises Trouble: if it does not come in time.
+        :raises Trouble: if it does not come in time; the complaint is in front of the seconds.
         """
         if self.seconds is None or awaited.called:
             return await awaited
@@ -101,7 +101,7 @@ class Watch:
             return await awaited
         except CancelledError:
             if late:
-                raise Trouble(f"nothing came for {self.seconds:g} seconds") from None
+                raise Trouble(f"{complaint} {self.seconds:g} seconds") from None
             raise
         finally:
             if timer.active():

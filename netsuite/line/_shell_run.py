@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from netsuite.line._shell import Conversation, Pipe, Screen, client_of
+from netsuite.line._shell import Conversation, Pipe, Screen, Watch, client_of
 from netsuite.line._shell_input import Input, InputError
 from netsuite.line._shell_options import (
     EXIT_TROUBLE,
@@ -21,7 +21,7 @@ from netsuite.line._shell_options import (
     password_of_environment,
 )
 from netsuite.line._shell_prompt import BareEditor, ToolkitEditor
-from netsuite.line.client import LineClientError
+from netsuite.line.client import LineClient, LineClientError
 from netsuite.net.aio import loop_of
 
 _REACTOR = "twisted.internet.reactor"
@@ -135,6 +135,11 @@ def _abandon_output() -> None:
     os.close(nowhere)
 
 
+async def _connect(client: LineClient, options: ConnectOptions, reactor: Any) -> None:
+    watch = Watch(reactor, options.timeout)
+    await watch.over(client.connect(), f"{options.server}: no connection within")
+
+
 class _Piped:
     """Commands from a file, a pipe, or the options."""
 
@@ -157,12 +162,16 @@ class _Piped:
         try:
             return await self._running
         except CancelledError:
+            self._client.drop()
             return _INTERRUPTED
+        except BaseException:
+            self._client.drop()  # what was not sent is of no use any more
+            raise
         finally:
             await self._client.close()
 
     async def _talk(self) -> int:
-        await self._client.connect()
+        await _connect(self._client, self._options, self._reactor)
         source = None if self._options.commands else Input(self._reactor, sys.stdin.fileno())
         pipe = Pipe(self._client, self._options, source, self._screen, self._reactor)
         status = await pipe.run()
@@ -193,6 +202,7 @@ class _Talk:
 
     def __init__(self, options: ConnectOptions, password: str | None, reactor: Any) -> None:
         self._options = options
+        self._reactor = reactor
         self._client = client_of(
             options, reactor, password, timeout=options.timeout,
             on_lost=self._lost, on_connect=self._connected, on_push=self._pushed,
@@ -225,10 +235,11 @@ class _Talk:
             return _INTERRUPTED
         finally:
             self._editor.close()
+            self._client.drop()
             await self._client.close()
 
     async def _start(self) -> None:
-        await self._client.connect()
+        await _connect(self._client, self._options, self._reactor)
         note = await self._conversation.commands.learn()
         if note:
             self._screen.note(note)

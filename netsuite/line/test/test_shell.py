@@ -208,6 +208,10 @@ class WatchTests(SynchronousTestCase):
         self.clock.advance(10)
         error = self.failureResultOf(result, Trouble).value
         self.assertEqual(str(error), "nothing came for 10 seconds")
+        never: Deferred[str] = Deferred()
+        late = Deferred.fromCoroutine(Watch(self.clock, 2).over(never, "no bus within"))
+        self.clock.advance(2)
+        self.assertEqual(str(self.failureResultOf(late, Trouble).value), "no bus within 2 seconds")
 
     def test_progress_counts(self) -> None:
         watch = Watch(self.clock, 10)
