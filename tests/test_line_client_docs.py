@@ -23,7 +23,7 @@ def test_commands(tmp_path: Path) -> None:
     assert len(clients) == 3
     with serving(tmp_path, [*shlex.split(server), f"--port={port}"], port) as (process, log):
         for command, shown in clients:
-            here = command.replace("localhost:9000", f"localhost:{port}")
+            here = command.replace("localhost:9001", f"localhost:{port}")
             if "examples" in here:
                 here += f" tcp:localhost:{port}"
             assert run(here, tmp_path) == shown, command

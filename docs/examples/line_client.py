@@ -10,7 +10,7 @@ from twisted.internet.task import react
 from netsuite.line.client import LineClient, LineError
 
 
-async def main(reactor: Any, where: str = "tcp:localhost:9000") -> None:
+async def main(reactor: Any, where: str = "tcp:localhost:9001") -> None:
     """Give some commands."""
     endpoint = clientFromString(reactor, where)
     async with LineClient(endpoint, reactor=reactor) as client:

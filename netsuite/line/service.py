@@ -517,7 +517,8 @@ class Options(ServerOptions):
         "Limits are the application's own, unless they are given here. A peer is cut that says "
         "nothing for as long as the application has it (300 seconds, if it does not say); "
         "--idle-timeout takes its place, and --idle-timeout none is no limit. "
-        "Talk to it: nc localhost 9001"
+        "Talk to it: nc localhost 9001, or netsuite line connect localhost:9001. "
+        "netsuite line stdio serves on the standard input and output."
     )
     settings = tuple(_setting(*row) for row in _ROWS)
 
