@@ -6,8 +6,8 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from netsuite.line import CommandError, Limits, LineApp, Session
+from netsuite.line._test_client import LineTestClient
 from netsuite.line.channels import Channels
-from netsuite.testing import LineTestClient
 
 
 class Served:

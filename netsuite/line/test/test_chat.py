@@ -6,9 +6,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.line import CommandError, Limits, LineApp
+from netsuite.line._test_client import LineTestClient
 from netsuite.line.apps.chat import Chat, chat_app
 from netsuite.line.auth import Authentication, Tokens
-from netsuite.testing import LineTestClient
 
 
 class ChatTests(SynchronousTestCase):
