@@ -1,7 +1,8 @@
 """A person gives up what a command is at."""
 
 from netsuite.line._errors import CommandError
-from netsuite.line._machine import _LOOPING, Conversation
+from netsuite.line._machine import Conversation
+from netsuite.line._steps import LOOPING
 
 
 def interrupt(conversation: Conversation) -> bool:
@@ -14,13 +15,13 @@ def interrupt(conversation: Conversation) -> bool:
     given_up = [each for each in conversation._slots if each.reply is None]
     if not given_up:
         return False
-    conversation._state |= _LOOPING
+    conversation._state |= LOOPING
     try:
         for slot in given_up:
             slot.pending = False
             slot.reply = b""  # what it says all the same is nothing any more
             conversation._break_off(slot, CommandError("interrupted", f"{slot.name} was given up"))
     finally:
-        conversation._state &= ~_LOOPING
+        conversation._state &= ~LOOPING
     conversation._work()
     return True

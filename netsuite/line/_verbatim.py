@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from netsuite.line._commands import Command, Commands
-from netsuite.line._machine import _CLOSING, _GONE, _LOOPING, Conversation
+from netsuite.line._machine import Conversation
 from netsuite.line._output import Slot
 from netsuite.line._runners import ANY, WITH_BLOCK
+from netsuite.line._sending import GONE
+from netsuite.line._steps import CLOSING, LOOPING, TURN
 
 
 class VerbatimConversation(Conversation):
@@ -30,7 +32,7 @@ class VerbatimConversation(Conversation):
         self.bytes_received += len(data)
         held = self._requests.held
         if self._state:
-            if not self._state & _GONE:
+            if not self._state & GONE:
                 held += data
                 self._work()
             return
@@ -40,11 +42,15 @@ class VerbatimConversation(Conversation):
                 return
             data = bytes(held)
             held.clear()
-        self._state = _LOOPING
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        held = self._requests.held
+        self._state = LOOPING
         at = self._carry_out(data)
         if at < len(data):
             held[:0] = data[at:]
-        self._state &= ~_LOOPING
+        self._state &= ~LOOPING
         if held or self._state or not self._reading:
             self._work()
         else:
@@ -53,10 +59,14 @@ class VerbatimConversation(Conversation):
     def _carry_out(self, data: bytes) -> int:
         """Carry out the commands that are complete; returns where the rest begins."""
         split, spelled = self._split, self._spelled
-        at, size = 0, len(data)
-        while self._state == _LOOPING:
+        at, size, share = 0, len(data), TURN
+        while self._state == LOOPING:
             end = data.find(b"\n", at)
             if end < 0 or end - at > self._longest:
+                break
+            share -= 1
+            if share < 0:
+                self._rest()
                 break
             line = data[at:end]
             words = split(line)
@@ -113,5 +123,5 @@ class VerbatimConversation(Conversation):
         except Exception as error:  # noqa: BLE001 - whatever a command raises
             # What is missing cannot be told from what comes next.
             self._output.failed(slot.name, error)
-            self._state |= _CLOSING
+            self._state |= CLOSING
         slot.reply = b""

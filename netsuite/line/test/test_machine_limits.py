@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 
 from netsuite.line import Block, CommandError, Limits, LineApp, Rest, Session
 from netsuite.line._requests import SKIPPED
+from netsuite.line._steps import TURN
 from netsuite.line.test.talk import Talk
 
 
@@ -44,6 +45,12 @@ class LimitsCase(Talk):
         before = len(self.sent)
         self.waiting.pop(0).callback("done")
         return self.since(before)
+
+    def turns(self) -> None:
+        """Have as many turns as are asked for."""
+        soon = self.clock.seconds() + 1
+        while any(call.getTime() < soon for call in self.clock.getDelayedCalls()):
+            self.clock.turn()
 
     @property
     def held(self) -> int:
@@ -178,16 +185,21 @@ class RefusalTests(LimitsCase):
             self.say(b"say c\n" * 100)
         self.assertEqual(len(self.machine._queue), 3)
         self.assertEqual(self.held, 0)
-        self.assertEqual(self.answer(), b"done\na\nb\n" + self.refusal * 10_000)
+        before = len(self.sent)
+        self.answer()
+        self.turns()
+        self.assertEqual(self.since(before), b"done\na\nb\n" + self.refusal * 10_000)
         self.assertEqual(self.begun, ["a", "b"])
 
     def test_they_are_said_as_the_peer_reads(self) -> None:
         self.say(b"wait\nsay a\nsay b\n" + b"say c\n" * 10_000)
+        self.turns()
         self.wire.on_write = lambda _: self.pause()
         self.answer()
         self.assertLess(len(self.sent), self.limits.buffer)
         while not self.wire.reading:
             self.protocol.resumeProducing()
+            self.turns()
         self.assertEqual(self.sent, b"done\na\nb\n" + self.refusal * 10_000)
 
     def test_a_literal_is_not_taken_for_commands(self) -> None:
@@ -200,6 +212,42 @@ class RefusalTests(LimitsCase):
         self.assertTrue(sent.startswith(b"done\na\nb\n" + self.refusal))
         self.assertTrue(sent.endswith(b"ERR line-too-long there is no end of it\n"))
         self.assertEqual(self.wire.asked[-1], "close")
+
+
+class TurnTests(LimitsCase):
+    def check(self, line: bytes, reply: bytes) -> None:
+        """Others have their turn in the middle of very many lines."""
+        sent = self.say(line * 5 * TURN + b"say end")
+        self.assertLess(sent.count(b"\n"), 3 * TURN)
+        self.assertFalse(self.wire.reading)
+        self.turns()
+        self.assertTrue(self.wire.reading)
+        self.assertEqual(self.sent, reply * 5 * TURN)
+        self.assertEqual(self.say(b"\n"), b"end\n")
+
+    def test_simple_lines(self) -> None:
+        self.check(b"say c\n", b"c\n")
+
+    def test_lines_that_need_a_closer_look(self) -> None:
+        self.check(b'say "c"\n', b'"c"\n')
+
+    def test_literals(self) -> None:
+        self.check(b"store {2}\nab\n", b"2\n")
+
+    def test_blank_lines(self) -> None:
+        self.check(b"\n", b"")
+
+    def test_what_came_last_is_answered_before_the_end(self) -> None:
+        self.say(b"say c\n" * 5 * TURN)
+        self.protocol.readConnectionLost()
+        self.turns()
+        self.assertEqual(self.sent, b"c\n" * 5 * TURN)
+        self.assertEqual(self.wire.asked[-1], "close")
+
+    def test_a_connection_that_is_lost_meanwhile(self) -> None:
+        self.say(b"say c\n" * 5 * TURN)
+        self.lose()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class ExclusiveTests(LimitsCase):
