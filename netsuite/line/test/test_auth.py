@@ -316,7 +316,7 @@ class CheckerTests(SynchronousTestCase):
         class Modern:
             credentialInterfaces = (IUsernamePassword,)
 
-            async def requestAvatarId(self, credentials: Password) -> bytes:
+            async def requestAvatarId(self, credentials: Password) -> bytes:  # type: ignore[override]  # as Twisted's may be
                 if credentials.password != b"x":
                     raise UnauthorizedLogin
                 return credentials.username
