@@ -283,6 +283,16 @@ class FlightTests(ScriptCase):
             settle(self.clock)
         self.assertEqual([self.successResultOf(each) for each in calls], ["a"] * 4)
 
+    def test_a_call_by_a_callback_is_behind_those_that_wait(self) -> None:
+        client = self.connected(max_in_flight=1)
+        first, second = client.call("A"), client.call("B")
+        first.addCallback(lambda _: client.call("C"))
+        for each in (b"a\r\n", b"b\r\n", b"c\r\n"):
+            self.server.say(each)
+            settle(self.clock)
+        self.assertEqual((self.result(first), self.result(second)), ("c", "b"))
+        self.assertEqual(self.server.received, b"A\r\nB\r\nC\r\n")
+
     def test_nothing_is_sent_to_a_server_that_does_not_read(self) -> None:
         client = self.connected()
         side = self.endpoint.connections[0]
@@ -510,6 +520,7 @@ class StreamTests(ClientCase):
             self.clock.advance(9.9)
             settle(self.clock)
         self.assertEqual(self.result(anext(stream)), "5")
+        self.assertEqual(self.endpoint.tries, 1)
         stream.close()
         settle(self.clock)
 

@@ -77,6 +77,15 @@ class SubscriptionTests(ClientCase):
         self.assertEqual(self.taken(subscription, 2), ["one", "two"])
         self.assertEqual(self.taken(other, 1), ["else"])
 
+    def test_nobody_has_agreed_while_there_is_no_connection(self) -> None:
+        client = self.client()
+        self.subscribed(client)
+        self.lose()
+        second = client.subscribe("news")
+        self.pending(second)
+        self.clock.advance(1)
+        self.result(second)
+
     def test_channels_come_before_calls_that_waited(self) -> None:
         client = self.client()
         subscription = self.subscribed(client)
