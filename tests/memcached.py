@@ -52,7 +52,8 @@ def memcached(directory: Path) -> Iterator[Server]:
     user = ["-u", "root"] if os.geteuid() == 0 else []
     # Its threads that look for dead items would make its statistics depend on time.
     still = ["-t", "1", "-o", "no_lru_crawler,no_lru_maintainer"]
-    with subprocess.Popen(["memcached", *user, "-s", path, *still]) as process:
+    command = ["memcached", *user, "-s", path, *still]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             yield Server(path)
         finally:
