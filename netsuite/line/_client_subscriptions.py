@@ -192,9 +192,12 @@ class Subscriptions:
 
     def connected(self) -> None:
         """There is a new connection: the server knows nothing."""
-        self._agreed.clear()
         for channel in tuple(self._by_channel):
             self._ask(channel)
+
+    def disconnected(self) -> None:
+        """There is no connection."""
+        self._agreed.clear()
 
     def end(self, error: Exception) -> None:
         """The client is closed."""

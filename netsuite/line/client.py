@@ -467,6 +467,7 @@ class LineClient(Service):
     def disconnected(self, error: Exception) -> None:
         """There is none."""
         self._list = None
+        self._subscriptions.disconnected()
         self._tell(self._on_lost, error)
 
     def ended(self, error: Exception) -> None:
