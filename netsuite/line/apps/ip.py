@@ -36,6 +36,8 @@ from netsuite.line._limits import Limits
 from netsuite.line._session import Session
 from netsuite.line.app import LineApp
 
+__all__ = ["LIMITS", "MOST_LINES", "MOST_PREFIXES", "ip_app"]
+
 #: What one peer may ask for at once.
 LIMITS = Limits(line_length=16 * 1024, arguments=1024, literal=64 * 1024, buffer=8 * 1024)
 
