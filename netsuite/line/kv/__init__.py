@@ -1,15 +1,14 @@
-"""A cache of values by key that speaks memcached's text protocol: an application of
-:mod:`netsuite.line`.
+"""A cache of values by key that speaks memcached's text protocol.
 
-:func:`kv_app` makes it; ``netsuite line --app kv --port 11211`` serves it, and so does any
-Twisted program::
+:func:`kv_app` makes it, an application of :mod:`netsuite.line`. ``netsuite line --app kv --port
+11211`` serves it, and so does any Twisted program::
 
     from netsuite.line import LineFactory
     from netsuite.line.kv import kv_app
 
     endpoint.listen(LineFactory(kv_app(memory=256 * 1024 * 1024), reactor))
 
-The protocol is that of memcached 1.6.18 (``doc/protocol.txt``), byte for byte, with these
+The protocol is that of memcached 1.6.18 (its ``doc/protocol.txt``), byte for byte, with these
 exceptions:
 
 * The commands are get, gets, gat, gats, bget, set, add, replace, append, prepend, cas, delete,
@@ -20,9 +19,13 @@ exceptions:
 * Lines may have 256 KiB. memcached takes lines of any length for get and gets, and closes the
   connection on others when 2048 bytes have come without a line end; here a line that is too long is
   answered with ``CLIENT_ERROR line too long``, and then the connection is closed.
+* With a key that is too long, get makes memcached forget its replies to the commands before, as
+  does a line of HTTP. Here they are answered.
 * The largest value is exactly as large as it is set. memcached counts the key and its own
   needs too.
-* Time has fractions: what expires in a second expires a second later, not in the next but one.
+* Time has fractions: what expires in a second expires a second later, not in the next but one,
+  and ``flush_all 1`` is not at once.
+* After flush_all nothing brings the values back; in memcached another one that is to come does.
 * Values of more than 512 KiB can be counted up and down, if they are numbers.
 * An item costs what it costs in Python, about 480 bytes beside key and value, and that counts.
 """
