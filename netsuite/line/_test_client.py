@@ -20,7 +20,7 @@ from netsuite.net import StreamTransport
 _READ = 64 * 1024  # bytes that come at once, of those that were sent at once
 _LIKES = 64 * 1024  # bytes that a transport likes to keep, of those that the peer does not read
 _AT_ONCE = 1024 * 1024  # bytes that the peer reads before it does something else
-_MOST = 64 * _AT_ONCE  # bytes of a reply
+_MOST = 16 * _AT_ONCE  # bytes of a reply
 
 
 class NoReplyError(AssertionError):
@@ -112,7 +112,6 @@ class LineTestClient:
         :returns: what has come since the last time that something was read.
         """
         self._transport.send(data)
-        self._turn()
         return self.take()
 
     def take(self) -> bytes:
