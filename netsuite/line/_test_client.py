@@ -162,8 +162,8 @@ class LineTestClient:
         """
         found: list[str] = []
         at = self._at
+        self._turn()
         while True:
-            self._turn()
             line, at = self._next(at)
             if not found and (line == ERROR or line.startswith(f"{ERROR} ")):
                 self._at = at
