@@ -8,7 +8,18 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from twisted.logger import LogEvent, globalLogPublisher
 
-from netsuite.line import Block, CommandError, Limits, LineApp, LineFactory, Rest, Session, Words
+from netsuite.line import (
+    Block,
+    CommandError,
+    Limits,
+    LineApp,
+    LineFactory,
+    Rest,
+    Session,
+    Words,
+    _machine,
+    _steps,
+)
 from netsuite.line._requests import SKIPPED
 from netsuite.line._wire import leading_words, quote, words_of
 from netsuite.line.test.talk import Turns, Wire
@@ -305,6 +316,17 @@ def test_what_is_kept_is_bounded_whatever_the_limits(
         queue_full=full,
     )
     told(make_app(least), script, actions)
+
+
+@given(script=SCRIPTS, actions=ACTIONS, turn=st.integers(1, 5))
+def test_turns_change_nothing(script: bytes, actions: list[int | str], turn: int) -> None:
+    app = make_app()
+    expected = told(app, script, [len(script) + 1])
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (_machine, _steps):
+            patch.setattr(module, "TURN", turn)
+        assert told(app, script, actions) == expected
+        assert told(app, script, [len(script) + 1]) == expected
 
 
 @given(st.binary(max_size=300), ACTIONS)
