@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from netsuite.service._reactor import shown_name
-from tests.running import REACTOR_VARIABLE
+from tests.reactors import REACTORS
+from tests.running import NATIVE, REACTOR_VARIABLE
 
 
 @pytest.hookimpl(trylast=True)  # pytest-twisted installs it
@@ -24,6 +25,26 @@ def pytest_configure() -> None:
     # A shell has what it runs in the background ignore this one, and so would all that we start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not for this reactor.
+
+    Tests that choose reactors themselves run on the one that all others run on, and what uses none
+    (marked ``once``) runs with the native one. ``./check`` has a run for each.
+    """
+    here = os.environ[REACTOR_VARIABLE]
+    left = [each for each in items if not _is_for(here, each)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [each for each in items if each not in left]
+
+
+def _is_for(reactor: str, item: pytest.Item) -> bool:
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    chosen = parameters.get("reactor_name")
+    if chosen is not None and (chosen in REACTORS or reactor != NATIVE):
+        return bool(chosen == reactor)
+    return reactor == NATIVE or item.get_closest_marker("once") is None
 
 
 @pytest.hookimpl(tryfirst=True)

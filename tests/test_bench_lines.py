@@ -18,6 +18,8 @@ from bench._procs import BenchError, Server
 from bench._targets import Target
 from bench.peers.line_answers import answer
 
+pytestmark = pytest.mark.once
+
 SECONDS = 60.0  # for a load that takes a fraction of one
 ORDER = "0.05\n"
 

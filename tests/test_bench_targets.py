@@ -1,9 +1,13 @@
 """What the benchmarks say of their targets."""
 
+import pytest
+
 from bench._load import Measurement, Workload
 from bench._samples import Sample
 from bench._targets import Target, Verdict, verdict_table
 from bench.reactor import CONTEST
+
+pytestmark = pytest.mark.once
 
 SMALL, LARGE = Workload(1024, 50), Workload(65536, 50)
 

@@ -4,6 +4,7 @@ import base64
 import tempfile
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import example, given
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from netsuite.net._certificates_names import NameIndex
 from netsuite.net.certificates import CertificateError, ServerCertificates, TLSConfig
 from netsuite.net.test.authority import Authority
+
+pytestmark = pytest.mark.once
 
 AUTHORITY = Authority()
 ISSUED = AUTHORITY.issue(["one.example", "*.one.example", "192.0.2.1"])

@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,8 @@ from netsuite.service._quantities import (
 )
 from netsuite.service._sources import from_environment, from_table
 from netsuite.service._toml import Table, key_lines, loads
+
+pytestmark = pytest.mark.once
 
 _TEXTS = st.text("\"'#[]{}=,.\\a \n", max_size=8) | st.text(
     st.characters(exclude_categories=["Cs"]), max_size=8

@@ -15,6 +15,8 @@ import pytest
 
 from tests.running import PATIENCE, environment, program, run
 
+pytestmark = pytest.mark.once
+
 SIGPIPE_STATUS = 128 + signal.SIGPIPE
 
 

@@ -3,6 +3,7 @@
 from io import BytesIO, StringIO
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,8 @@ from netsuite.ip.cli import Streams, main
 from netsuite.ip.cli._input import blocks
 from netsuite.ip.cli._scan import Scanner
 from netsuite.ip.cli._sets import free_prefixes
+
+pytestmark = pytest.mark.once
 
 
 def grep(*arguments: str, given: bytes) -> list[str]:

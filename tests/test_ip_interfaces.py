@@ -18,6 +18,8 @@ from netsuite.ip import _interfaces
 from netsuite.ip._interfaces import Interface, interfaces
 from tests.running import PATIENCE, environment
 
+pytestmark = pytest.mark.once
+
 SHOW = (
     "from netsuite.ip._interfaces import interfaces\n"
     "for each in interfaces():\n"

@@ -10,6 +10,7 @@ from ipaddress import (
 )
 
 import netaddr
+import pytest
 import pytricia
 from aggregate6 import aggregate
 from hypothesis import given
@@ -17,6 +18,8 @@ from hypothesis import strategies as st
 
 from netsuite.ip import IPNetwork as AnyNetwork
 from netsuite.ip import IPRange, IPSet, PrefixMap, collapse, spanning, subtract, summarize
+
+pytestmark = pytest.mark.once
 
 # Networks from a corner of each address space, so that they meet.
 _CORNER4, _CORNER6 = int(IPv4Address("10.0.0.0")), int(IPv6Address("2001:db8::"))

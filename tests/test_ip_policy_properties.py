@@ -3,6 +3,7 @@
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,8 @@ from netsuite.ip._range import IPRange
 from netsuite.ip._rate import IPAddress
 from netsuite.ip._registry import classify, effective, entries, is_global
 from netsuite.net.resolver import GuardedResolver
+
+pytestmark = pytest.mark.once
 
 ALL_ENTRIES = entries()
 EDGES = {

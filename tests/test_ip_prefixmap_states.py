@@ -3,11 +3,14 @@
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from unittest import mock
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from netsuite.ip import IPAddress, IPNetwork, PrefixMap, _prefixtable
+
+pytestmark = pytest.mark.once
 
 
 def _network4(value: int, length: int) -> IPv4Network:

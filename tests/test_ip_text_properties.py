@@ -11,6 +11,7 @@ from ipaddress import (
     ip_network,
 )
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +41,8 @@ from netsuite.ip._parse import (
     parse_network,
 )
 from netsuite.ip._rate import IPAddress, IPNetwork
+
+pytestmark = pytest.mark.once
 
 IPV4 = st.ip_addresses(v=4).map(lambda address: IPv4Address(int(address)))
 IPV6 = st.ip_addresses(v=6).map(lambda address: IPv6Address(int(address)))

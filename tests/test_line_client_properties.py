@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
@@ -15,6 +16,8 @@ from netsuite.line._client_errors import LineArgumentError, LineWireError
 from netsuite.line._client_wire import End, Event, Failed, Push, ReplyReader, Text, request
 from netsuite.line._replies import Replies
 from netsuite.line._shell_text import candidates, visible
+
+pytestmark = pytest.mark.once
 
 # What a line may have: anything but line ends.
 LINES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20)

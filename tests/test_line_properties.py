@@ -24,6 +24,8 @@ from netsuite.line._requests import SKIPPED
 from netsuite.line._wire import leading_words, quote, words_of
 from netsuite.line.test.talk import Turns, Wire
 
+pytestmark = pytest.mark.once
+
 LIMITS = Limits(line_length=24, arguments=3, literal=8, queued=3, parallel=2, buffer=40, idle=None)
 
 

@@ -14,6 +14,8 @@ import pytest
 from tests.clients import exchange
 from tests.running import PATIENCE, ROOT, wait_for
 
+pytestmark = pytest.mark.once
+
 INSTALL = 600.0
 
 

@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,8 @@ from netsuite.echo._wire import MAX_QUOTE, parse_quotes
 from netsuite.net import TokenBuckets
 from netsuite.net.endpoints import EndpointError, parse_port, server_endpoint
 from netsuite.service import json_line
+
+pytestmark = pytest.mark.once
 
 
 @given(

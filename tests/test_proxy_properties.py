@@ -3,6 +3,7 @@
 import random
 from ipaddress import IPv4Address, IPv6Address
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from netsuite.net.proxy import (
     encode_v1,
     encode_v2,
 )
+
+pytestmark = pytest.mark.once
 
 PORTS = st.integers(0, 65_535)
 PATHS = st.binary(max_size=MAX_PATH).filter(

@@ -9,6 +9,8 @@ import pytest
 from tests.running import ROOT
 from tools.reactors import ABSENT, Outcome, Outcomes, different, report
 
+pytestmark = pytest.mark.once
+
 TOOL = ROOT / "tools" / "reactors.py"
 TESTS = """
 import os

@@ -11,6 +11,8 @@ from netsuite.ip import _registry_data
 from tests.running import ROOT
 from tools.update_registries import main, rfc_text
 
+pytestmark = pytest.mark.once
+
 TOOL = ROOT / "tools" / "update_registries.py"
 HEADER = (
     "Address Block,Name,RFC,Allocation Date,Termination Date,"
