@@ -307,12 +307,14 @@ class LostTests(ClosingCase):
             except CancelledError:
                 yield await self.promise("another")
             finally:
+                await self.promise("last")
                 self.cancelled.append("dogged")
 
         self.say(b"dogged\n")
         self.lose()
         self.assertEqual(self.cancelled, ["line"])
         self.waiting[1].callback("too late")
+        self.waiting[2].callback("over")
         self.assertEqual(self.cancelled, ["line", "dogged"])
         self.assertEqual((self.sent, self.flushLoggedErrors()), (b"", []))
 

@@ -87,14 +87,15 @@ class WriteTests(ReentrancyCase):
             self.assertEqual(self.say(b"say more\n"), b"more\n")
 
     def test_a_push_in_a_command_that_pauses_and_goes_on(self) -> None:
-        def blink(_: bytes) -> None:
+        def blink(_: bytes = b"") -> None:
             self.protocol.pauseProducing()
             self.protocol.resumeProducing()
 
         self.inside = lambda: self.session.send("x")
-        self.wire.on_write = blink
-        self.assertEqual(self.say(b"do a\n"), b"* x\na\n")
-        self.assertTrue(self.wire.reading)
+        for on_write in (blink, self.once(blink)):
+            self.wire.on_write = on_write
+            self.assertEqual(self.say(b"do a\n"), b"* x\na\n")
+            self.assertTrue(self.wire.reading)
 
     def test_a_write_that_brings_more(self) -> None:
         for script in self.scripts:

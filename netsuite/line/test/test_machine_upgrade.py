@@ -8,7 +8,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from netsuite.line import CommandError, Limits, LineApp, Session
+from netsuite.line import Command, CommandError, Limits, LineApp, Session
 from netsuite.line._tls import hand_over
 from netsuite.line.test.talk import Talk, Wire
 
@@ -189,6 +189,9 @@ class UpgradeTests(TurningCase):
             self.assertTrue(self.say(script).endswith(b"ERR failed WRONG failed\na\n"))
             (failure,) = self.flushLoggedErrors(RuntimeError)
             self.assertIn("declared exclusive", failure.getErrorMessage())
+        self.say(b"stay\n")
+        self.assertEqual(self.say(b"wrong\n"), b"ERR failed WRONG failed\n")
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         with self.assertRaises(RuntimeError):
             self.session.upgrade(lambda transport, rest: self.next)
 
@@ -222,6 +225,23 @@ class StartTLSTests(TurningCase):
         self.assertTrue(self.session.secure)
         self.assertEqual((self.session.user, self.session.roles), (None, frozenset()))
         self.assertEqual(self.say(b"say a\n"), b"a\n")
+
+    def test_rules_for_plain_text_end_with_it(self) -> None:
+        class Encrypted:
+            def concerns(self, session: Session) -> bool:
+                return not session.secure
+
+            def forbids(self, session: Session, command: Command) -> CommandError | None:
+                if session.secure or command.name == "ENCRYPT":
+                    return None
+                return CommandError("not-allowed", "in plain text")
+
+        self.app.rules.append(Encrypted())
+        self.connect(TLSWire())
+        self.assertEqual(self.say(b"say a\n"), b"ERR not-allowed in plain text\n")
+        self.say(b"encrypt context\n")
+        self.assertEqual(self.say(b"say a\n"), b"a\n")
+        self.assertEqual(self.machine._state, 0, "no command needs a look any more")
 
     def test_what_follows_in_plain_text_is_refused(self) -> None:
         for rest in (b"say a\n", b"\n", b"x"):

@@ -232,6 +232,13 @@ class QueueTests(SynchronousTestCase):
         queue.put(self.request())
         self.assertEqual(self.codes(queue), [None, "queue-full", None])
 
+    def test_there_are_as_many_places_as_before(self) -> None:
+        queue = Queue(Limits(queued=2, queue_full="refuse"))
+        for _ in range(10):
+            for _ in range(4):
+                queue.put(self.request())
+            self.assertEqual(self.codes(queue), [None, None, "queue-full", "queue-full"])
+
     def test_bytes_are_limited_too(self) -> None:
         for full in ("wait", "refuse"):
             queue = Queue(Limits(buffer=10, queue_full=full))
