@@ -40,6 +40,13 @@ _KEYS_A_TURN = 256
 MAX_EDITED = 4096
 
 
+def send_at_once(transport: Any) -> None:
+    """Have no key's echo wait for an acknowledgement, if the transport can."""
+    set_no_delay = getattr(transport, "setTcpNoDelay", None)
+    if set_no_delay is not None:
+        set_no_delay(True)
+
+
 class Carrier(Protocol):
     """What carries a session.
 
@@ -309,7 +316,7 @@ class SessionTransport:
         pressed = terminal.press(key)
         if isinstance(pressed, str):
             self._flush()
-            self.protocol.dataReceived(pressed.encode() + b"\n")
+            self.protocol.dataReceived(pressed.encode() + self._app.replies.line_end)
         elif pressed is Pressed.END_OF_INPUT:
             self._ended = True
         elif pressed is Pressed.INTERRUPT:

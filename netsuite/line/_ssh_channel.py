@@ -19,6 +19,7 @@ from netsuite.line._wire import literal_length
 
 if TYPE_CHECKING:
     from netsuite.line._ssh_connection import Connection
+    from netsuite.line._ssh_transport import SSHFactory
 
 #: Bytes that a peer may send before they are taken from it.
 WINDOW = 64 * 1024
@@ -31,6 +32,7 @@ MIN_PACKET = 1024
 LINGER_SECONDS = 30.0
 
 _DONE = Failure(ConnectionDone())
+_INTERRUPT = b"\x03"
 
 
 class SessionChannel(SSHChannel):
@@ -54,7 +56,7 @@ class SessionChannel(SSHChannel):
         super().__init__(WINDOW, MAX_PACKET, window, packet, conn=connection)
         user = connection.transport.avatar
         self.user, self.roles = user.name, user.roles
-        self._factory = connection.transport.factory
+        self._factory: SSHFactory = connection.transport.factory
         self._session: SessionTransport | None = None
         self._unsent = bytearray()
         #: What came before there was a session.
@@ -90,7 +92,7 @@ class SessionChannel(SSHChannel):
                     self._session.resize(struct.unpack(">L", data[:4])[0])
                     return True
                 case b"signal" if self._session is not None and getNS(data)[0] == b"INT":
-                    self._session.press(Key.INTERRUPT)
+                    self._interrupt(self._session)
                     return True
                 case b"shell":
                     return self._ask(None)
@@ -107,6 +109,12 @@ class SessionChannel(SSHChannel):
         (columns,) = struct.unpack(">L", rest[:4])
         self._terminal = columns, name not in {b"", b"dumb"}
         return True
+
+    def _interrupt(self, session: SessionTransport) -> None:
+        if session.edits:
+            session.press(Key.INTERRUPT)
+        else:
+            session.interrupt()
 
     def _ask(self, command: bytes | None) -> bool:
         """Begin a session, once the peer knows that it has one."""
@@ -150,7 +158,7 @@ class SessionChannel(SSHChannel):
         literal = literal_length(command)
         if literal is not None:
             self._wanted = literal[1]
-        session.received(command + b"\n")
+        session.received(command + self._line_end)
         if literal is None:
             session.ended()
         elif literal[1] == 0:
@@ -158,8 +166,12 @@ class SessionChannel(SSHChannel):
 
     def _end_literal(self, session: SessionTransport) -> None:
         self._wanted = 0
-        session.received(b"\n")
+        session.received(self._line_end)
         session.ended()
+
+    @property
+    def _line_end(self) -> bytes:
+        return self._factory.sessions.app.replies.line_end
 
     # What the peer sends.
 
@@ -184,6 +196,8 @@ class SessionChannel(SSHChannel):
                 session.received(data)
                 if not self._wanted:
                     self._end_literal(session)
+            elif self._terminal is not None and _INTERRUPT in data:
+                self._interrupt(session)
         except Exception:  # noqa: BLE001 - a mistake of ours is not the peer's
             self._ours.failure("session of {peer} failed", peer=self.conn.transport.peer)
             self.abort()

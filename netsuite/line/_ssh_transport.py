@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netsuite.line._front import SessionFactory
+from netsuite.line._front import SessionFactory, send_at_once
 from netsuite.line._ssh_auth import Realm, Roles, UserAuth
 from netsuite.line._ssh_channel import LINGER_SECONDS
 from netsuite.line._ssh_connection import Connection
@@ -93,6 +93,7 @@ class SSHProtocol(SSHServerTransport):
         self.supportedPublicKeys = list(factory.algorithms)
         self.peer = shown_address(self.transport.getPeer())
         factory.counters.connection_opened(self)
+        send_at_once(self.transport)
         self.transport.registerProducer(self, True)
         self._in(factory.login_time, self._not_in_time)
         super().connectionMade()

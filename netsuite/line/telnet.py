@@ -29,7 +29,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from netsuite.line import _telnet_wire as wire
-from netsuite.line._front import SessionFactory, SessionTransport
+from netsuite.line._front import SessionFactory, SessionTransport, send_at_once
 from netsuite.line._telnet_options import Options, Side
 from netsuite.line._telnet_wire import TelnetDecoder, TelnetEncoder
 from netsuite.line._terminal_keys import Key
@@ -90,6 +90,7 @@ class TelnetProtocol(Protocol):
         factory = self.factory
         self.secure = factory.sessions.secure(self.transport)
         _have_urgent_data_in_line(self.transport)
+        send_at_once(self.transport)
         protocol = factory.sessions.buildProtocol(None)
         self._session = SessionTransport(self, protocol, factory.app, factory.clock)
         self.transport.registerProducer(self, True)

@@ -400,6 +400,20 @@ class CommandTests(SessionCase):
     def test_on_a_terminal(self) -> None:
         self.assertEqual(self.exchange.command(b"say a|b", pty=True), (b"a\r\nb\r\n", 0))
 
+    def test_an_interrupt(self) -> None:
+        for pty, how in ((True, b"\x03"), (False, None)):
+            channel = self.exchange.open()
+            assert channel is not None
+            if pty:
+                self.exchange.pty(channel)
+            self.exchange.request(channel, b"exec", NS(b"wait"))
+            if how:
+                said = self.exchange.say(channel, how)
+            else:
+                self.assertTrue(self.exchange.request(channel, b"signal", NS(b"INT")))
+                said = self.exchange.said()
+            self.assertTrue(said.startswith(b"ERR interrupted "))
+
     def test_standard_input_is_the_literal(self) -> None:
         self.assertEqual(self.exchange.command(b"store k {5}", stdin=b"hello"), (b"5\n", 0))
         self.assertEqual(self.exchange.command(b"store k {0}"), (b"0\n", 0))

@@ -23,7 +23,8 @@ class Reactor(MemoryReactorClock):
         self.advance(0)
         readable, writable, _ = select.select(self.readers, self.writers, [], 0)
         for each in readable:
-            self._lose(each, each.doRead())
+            if each in self.readers:
+                self._lose(each, each.doRead())
         for each in writable:
             if each in self.writers:
                 self._lose(each, each.doWrite())

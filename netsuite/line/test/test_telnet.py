@@ -1,7 +1,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
@@ -533,6 +533,7 @@ pieces = st.lists(
 
 
 class HostileTests(SynchronousTestCase):
+    @settings(deadline=None)
     @given(pieces, st.booleans())
     def test_no_bytes_break_it(self, said: list[bytes], offers: bool) -> None:
         clock, transport = Clock(), Transport()

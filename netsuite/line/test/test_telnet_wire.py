@@ -1,6 +1,6 @@
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -110,12 +110,14 @@ class DecoderTests(SynchronousTestCase):
             held = len(decoder._held) + len(decoder._inside or b"")
             self.assertLessEqual(held, MAX_SUBNEGOTIATION)
 
+    @settings(deadline=None)
     @given(telnet, st.lists(st.integers(0, 80), max_size=6), st.booleans())
     def test_the_same_however_it_is_split(self, data: bytes, cuts: list[int], binary: bool) -> None:
         at = [0, *sorted(cuts), len(data)]
         pieces = [data[start:end] for start, end in pairwise(at)]
         self.assertEqual(decoded(*pieces, binary=binary), decoded(b"".join(pieces), binary=binary))
 
+    @settings(deadline=None)
     @given(st.binary(max_size=200), st.booleans())
     def test_what_was_encoded_comes_back(self, data: bytes, binary: bool) -> None:
         encoder = TelnetEncoder()
@@ -154,6 +156,7 @@ class EncoderTests(SynchronousTestCase):
         encoder.binary = True
         self.assertEqual(encoder.encode(b"a\nb\r\xff"), b"a\nb\r\xff\xff")
 
+    @settings(deadline=None)
     @given(st.lists(st.lists(st.sampled_from(b"\r\n\0ax"), max_size=5).map(bytes), max_size=5))
     def test_the_same_however_it_is_split(self, pieces: list[bytes]) -> None:
         whole = b"".join(pieces) + b"."
@@ -234,6 +237,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(self.hear(DO, ECHO), b"")
         self.assertFalse(self.options.on(Side.OURS, ECHO))
 
+    @settings(deadline=None)
     @given(verbs)
     def test_two_of_us_come_to_an_end(self, said: list[tuple[int, int]]) -> None:
         ours, theirs = (Options([ECHO, BINARY], [ECHO, BINARY]) for _ in range(2))
@@ -246,6 +250,7 @@ class OptionsTests(SynchronousTestCase):
                 hearing, other = other, hearing
             self.assertEqual(answer, b"")
 
+    @settings(deadline=None)
     @given(verbs)
     def test_only_what_is_agreed_to_is_kept(self, said: list[tuple[int, int]]) -> None:
         options = Options([ECHO], [BINARY])

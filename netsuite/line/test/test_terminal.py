@@ -1,7 +1,7 @@
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -76,6 +76,7 @@ class KeyTests(SynchronousTestCase):
         self.assertEqual(keys(b"\x1b[" + b"1" * 29), [])
         self.assertEqual(keys(b"\x1b[" + b"1" * 31), [Key.UNKNOWN, "1"])
 
+    @settings(deadline=None)
     @given(
         st.lists(
             st.one_of(st.sampled_from(list(b"\x1b\x1b[[O1;~A\r\n\0")), st.integers(0, 255)),
@@ -101,6 +102,7 @@ class TextTests(SynchronousTestCase):
     def test_widths(self) -> None:
         self.assertEqual([width(each) for each in "aé漢\u0301"], [1, 1, 2, 0])
 
+    @settings(deadline=None)
     @given(st.binary(max_size=60), st.lists(st.integers(0, 60), max_size=4))
     def test_the_same_however_it_is_split(self, data: bytes, cuts: list[int]) -> None:
         pieces = [data[start:end] for start, end in pairwise([0, *sorted(cuts), len(data)])]
@@ -109,6 +111,7 @@ class TextTests(SynchronousTestCase):
             "".join(map(parts.decode, [*pieces, b"."])), whole.decode(b"".join(pieces) + b".")
         )
 
+    @settings(deadline=None)
     @given(st.binary(max_size=60))
     def test_nothing_but_text_comes_out(self, data: bytes) -> None:
         shown = SafeText().decode(data).replace("\r\n", "").replace("\t", "")
@@ -445,6 +448,7 @@ class TerminalTests(SynchronousTestCase):
         terminal.show()
         self.assertEqual(terminal.taken(), b"\r^[[2J")
 
+    @settings(deadline=None)
     @given(
         st.lists(
             st.one_of(st.sampled_from(list(Key)), st.sampled_from('ab 漢é\u0301"')), max_size=60
