@@ -57,7 +57,14 @@ class NameTests(SynchronousTestCase):
 
     def test_guesses(self) -> None:
         commands = self.make("SUBSCRIBE", "ADD")
-        for word in (b"subscrib3", b"subscrie", b"subbscribe", b"sbuscribe", b"xubscribe"):
+        for word in (
+            b"subscrib3",
+            b"subscrie",
+            b"subbscribe",
+            b"sbuscribe",
+            b"xubscribe",
+            b"subscribex",
+        ):
             self.assertEqual(
                 self.missing(commands, word),
                 f'"{word.decode()}": did you mean SUBSCRIBE?',

@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from netsuite.line import CommandError, Limits, LineApp, Session
+from netsuite.line import CommandError, Limits, LineApp, Session, Words
 from netsuite.line.test.talk import Talk
 
 
@@ -131,6 +131,61 @@ class OneAfterAnotherTests(OrderCase):
         whole = self.say(script)
         pieces = b"".join(self.say(bytes([byte])) for byte in script)
         self.assertEqual(pieces, whole)
+
+
+class ArgumentTests(OrderCase):
+    """Commands of each number of arguments, with a session and without, take the short way."""
+
+    def test_numbers_of_arguments(self) -> None:
+        def join(*values: object) -> str:
+            return ",".join(map(repr, values))
+
+        @self.app.command()
+        def none() -> str:
+            return join()
+
+        @self.app.command()
+        def one(a: int) -> str:
+            return join(a)
+
+        @self.app.command()
+        def two(a: int, b: float) -> str:
+            return join(a, b)
+
+        @self.app.command()
+        def three(a: int, b: float, c: str) -> str:
+            return join(a, b, c)
+
+        @self.app.command()
+        def named_one(session: Session, a: int) -> str:
+            return join(session.user, a)
+
+        @self.app.command()
+        def named_words(session: Session, words: Words) -> str:
+            return join(session.user, *words)
+
+        @self.app.command()
+        def all_words(words: Words) -> str:
+            return join(*words)
+
+        for line, reply in (
+            (b"none", b""),
+            (b"one 1", b"1"),
+            (b"two 1 2", b"1,2.0"),
+            (b"three 1 2 x", b"1,2.0,'x'"),
+            (b"named-one 1", b"None,1"),
+            (b"named-words 1_0", b"None,b'named-words',b'1_0'"),
+            (b"named-words 1", b"None,b'named-words',b'1'"),
+            (b"all-words", b"b'all-words'"),
+        ):
+            self.assertEqual(self.say(line + b"\n"), reply + b"\n")
+            self.assertEqual(self.say(line + b'\nsay "x"\n'), reply + b"\nx\n")
+        for line in (
+            *(b"one x", b"one 1_0", b"two 1 x", b"two x 1", b"three 1 x y", b"named-one x"),
+            *(b"one", b"two 1", b"three 1 2", b"named-one", b"none 1", b"one 1 2"),
+        ):
+            for end in (b"\n", b'\nsay "x"\n'):
+                self.assertTrue(self.say(line + end).startswith(b"ERR bad-argument "), line)
 
 
 class ErrorTests(OrderCase):

@@ -2,7 +2,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from netsuite.line import Block, CommandError, Limits, LineApp
+from netsuite.line import Block, CommandError, Limits, LineApp, Words
 from netsuite.line._queue import Queue
 from netsuite.line._requests import SKIPPED, Request, Requests
 
@@ -167,6 +167,55 @@ class LiteralTests(RequestsCase):
         self.assertEqual(self.requests.held, b"0123456789\r")
         self.feed(b"\n")
         self.assertEqual(self.requests.held, b"")
+
+
+class LengthTests(SynchronousTestCase):
+    """Blocks as long as a line of words says, with no line end behind them."""
+
+    def setUp(self) -> None:
+        app = LineApp("test", builtins=False)
+
+        def length(words: list[bytes]) -> int | None:
+            if words[1:] == [b"?"]:
+                raise CommandError("bad-argument", "how much?")
+            return int(words[1]) if words[1:] else None
+
+        @app.command(length=length)
+        def put(words: Words, data: Block = b"") -> None:
+            raise NotImplementedError
+
+        self.requests = Requests(app.commands, Limits(literal=10))
+
+    def feed(self, data: bytes) -> list[Any]:
+        self.requests.held += data
+        found: list[Any] = []
+        while (request := self.requests.next()) is not None:
+            found.append(request.arguments if request.error is None else request.error.code)
+        return found
+
+    def test_blocks(self) -> None:
+        self.assertEqual(
+            self.feed(b"put 3\nabcput\nput 0\nput 10\n0123456789"),
+            [
+                [[b"put", b"3"], b"abc"],
+                [[b"put"]],
+                [[b"put", b"0"], b""],
+                [[b"put", b"10"], b"0123456789"],
+            ],
+        )
+
+    def test_in_pieces(self) -> None:
+        self.assertEqual(self.feed(b"put 3\r\n\n"), [])
+        self.assertEqual(self.feed(b"\n"), [])
+        self.assertEqual(self.feed(b"\nput\n"), [[[b"put", b"3"], b"\n\n\n"], [[b"put"]]])
+
+    def test_larger_ones_are_skipped(self) -> None:
+        self.assertEqual(self.feed(b"put 11\n0123456789"), [])
+        self.assertEqual(self.requests.held, b"")
+        self.assertEqual(self.feed(b"0put\n"), [[[b"put", b"11"]], [[b"put"]]])
+
+    def test_lengths_that_are_wrong(self) -> None:
+        self.assertEqual(self.feed(b"put ?\nput\n"), ["bad-argument", [[b"put"]]])
 
 
 class NoLiteralTests(RequestsCase):
