@@ -23,6 +23,7 @@ from netsuite.line import (
 from netsuite.line._requests import SKIPPED
 from netsuite.line._wire import leading_words, quote, words_of
 from netsuite.line.test.talk import Turns, Wire
+from netsuite.testing import LineTestClient
 
 pytestmark = pytest.mark.once
 
@@ -413,7 +414,7 @@ def test_lines_reach_the_peer(lines: list[str]) -> None:
     def one(index: int) -> str:
         return lines[index]
 
-    client = app.test_client()
+    client: LineTestClient = app.test_client()
     assert client.lines("ALL-OF-THEM") == lines
     assert [client.ask(f"ONE {index}") for index in range(len(lines))] == lines
     assert client.pushes == []

@@ -1,5 +1,7 @@
 """The adapter between a conversation and Twisted's transports: time, counts and closing."""
 
+import gc
+import tracemalloc
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -12,6 +14,7 @@ from twisted.internet.interfaces import (
     ITCPTransport,
     IUNIXTransport,
 )
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides
 from zope.interface.verify import verifyObject
@@ -361,3 +364,42 @@ class AddressTests(SynchronousTestCase):
             wire = Wire()
             alsoProvides(wire, interface)
             self.assertTrue(self.session(wire).secure)
+
+
+class Bare:
+    """A transport that is nothing but there."""
+
+    __slots__ = ()
+    peer = IPv4Address("TCP", "192.0.2.1", 7)
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        """Have it."""
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+
+    def getPeer(self) -> IPv4Address:
+        return self.peer
+
+
+class MemoryTests(SynchronousTestCase):
+    def test_a_connection_on_which_nothing_happens_takes_little(self) -> None:
+        app = LineApp("test")
+        app.command("SAY")(lambda: "x")
+        factory = LineFactory(app, Clock())
+        number = 1000
+        wires: list[Any] = [Bare() for _ in range(number)]
+        tracemalloc.start()
+        try:
+            gc.collect()
+            before, _ = tracemalloc.get_traced_memory()
+            for wire in wires:
+                protocol = factory.buildProtocol(None)
+                protocol.makeConnection(wire)
+                protocol.dataReceived(b"say\r\n")
+            gc.collect()
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        self.assertEqual(factory.counters.active, number)
+        self.assertLess((after - before) / number, 2.5 * 1024)
