@@ -1,8 +1,6 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, ITCPTransport
@@ -506,44 +504,3 @@ class SlowReaderTests(TelnetCase):
             self.clock.advance(0)
         self.assertTrue(said.endswith(b"99999\r\n.\r\n3\r\n"))
         self.assertTrue(self.transport.disconnecting)
-
-
-pieces = st.lists(
-    st.one_of(
-        st.binary(max_size=8),
-        st.sampled_from(
-            [
-                AGREED,
-                bytes([IAC, DONT, ECHO]),
-                bytes([IAC, SB, WINDOW_SIZE, 0, 30, 0, 24, IAC, SE]),
-                bytes([IAC, DO, BINARY]),
-                bytes([IAC, EOF]),
-                bytes([IAC, IP]),
-                b"add 1 2\r\n",
-                b"store k {3}\r\nabc\r\n",
-                b"\x1b[A",
-                b"\t",
-                b"quit\r\n",
-                *(bytes([IAC, each]) for each in range(wire.EOF, 256)),
-            ]
-        ),
-    ),
-    max_size=20,
-)
-
-
-class HostileTests(SynchronousTestCase):
-    @settings(deadline=None)
-    @given(pieces, st.booleans())
-    def test_no_bytes_break_it(self, said: list[bytes], offers: bool) -> None:
-        clock, transport = Clock(), Transport()
-        protocol = TelnetFactory(FrontApp(), clock, offers=offers).buildProtocol(None)
-        protocol.makeConnection(transport)
-        for each in said:
-            if not transport.disconnecting:
-                protocol.dataReceived(each)
-                clock.advance(0)
-        protocol.readConnectionLost()
-        clock.advance(0)
-        protocol.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual(clock.getDelayedCalls(), [])

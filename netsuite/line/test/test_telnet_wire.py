@@ -1,7 +1,3 @@
-from itertools import pairwise
-
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.line._telnet_options import Options, Side
@@ -27,15 +23,6 @@ from netsuite.line._telnet_wire import (
     TelnetDecoder,
     TelnetEncoder,
 )
-
-#: Bytes of which most mean something.
-telnet = st.lists(
-    st.one_of(
-        st.sampled_from([IAC, IAC, SB, SE, WILL, WONT, DO, DONT, 13, 10, 0, 31, 1, AYT]),
-        st.integers(0, 255),
-    ),
-    max_size=80,
-).map(bytes)
 
 
 def decoded(*pieces: bytes, binary: bool = False) -> list[Event]:
@@ -110,32 +97,6 @@ class DecoderTests(SynchronousTestCase):
             held = len(decoder._held) + len(decoder._inside or b"")
             self.assertLessEqual(held, MAX_SUBNEGOTIATION)
 
-    @settings(deadline=None)
-    @given(telnet, st.lists(st.integers(0, 80), max_size=6), st.booleans())
-    def test_the_same_however_it_is_split(self, data: bytes, cuts: list[int], binary: bool) -> None:
-        at = [0, *sorted(cuts), len(data)]
-        pieces = [data[start:end] for start, end in pairwise(at)]
-        self.assertEqual(decoded(*pieces, binary=binary), decoded(b"".join(pieces), binary=binary))
-
-    @settings(deadline=None)
-    @given(st.binary(max_size=200), st.booleans())
-    def test_what_was_encoded_comes_back(self, data: bytes, binary: bool) -> None:
-        encoder = TelnetEncoder()
-        encoder.binary = binary
-        expected = data if binary else _lines_of_a_terminal(data)
-        self.assertEqual(
-            b"".join(
-                each.data
-                for each in decoded(encoder.encode(data) + encoder.encode(b"."), binary=binary)
-                if isinstance(each, Data)
-            ),
-            expected + b".",
-        )
-
-
-def _lines_of_a_terminal(data: bytes) -> bytes:
-    return b"\n".join(data.split(b"\r\n")).replace(b"\n", b"\r\n")
-
 
 class EncoderTests(SynchronousTestCase):
     def encoded(self, *pieces: bytes) -> bytes:
@@ -155,18 +116,6 @@ class EncoderTests(SynchronousTestCase):
         encoder = TelnetEncoder()
         encoder.binary = True
         self.assertEqual(encoder.encode(b"a\nb\r\xff"), b"a\nb\r\xff\xff")
-
-    @settings(deadline=None)
-    @given(st.lists(st.lists(st.sampled_from(b"\r\n\0ax"), max_size=5).map(bytes), max_size=5))
-    def test_the_same_however_it_is_split(self, pieces: list[bytes]) -> None:
-        whole = b"".join(pieces) + b"."
-        self.assertEqual(self.encoded(*pieces, b"."), self.encoded(whole))
-
-
-verbs = st.lists(
-    st.tuples(st.sampled_from([WILL, WONT, DO, DONT]), st.sampled_from([BINARY, ECHO, 77])),
-    max_size=30,
-)
 
 
 class OptionsTests(SynchronousTestCase):
@@ -236,24 +185,3 @@ class OptionsTests(SynchronousTestCase):
         self.options.ask(Side.OURS, ECHO, False)
         self.assertEqual(self.hear(DO, ECHO), b"")
         self.assertFalse(self.options.on(Side.OURS, ECHO))
-
-    @settings(deadline=None)
-    @given(verbs)
-    def test_two_of_us_come_to_an_end(self, said: list[tuple[int, int]]) -> None:
-        ours, theirs = (Options([ECHO, BINARY], [ECHO, BINARY]) for _ in range(2))
-        for verb, option in said:
-            answer, hearing, other = ours.hear(verb, option), theirs, ours
-            for _ in range(4):
-                if not answer:
-                    break
-                answer = hearing.hear(answer[1], answer[2])
-                hearing, other = other, hearing
-            self.assertEqual(answer, b"")
-
-    @settings(deadline=None)
-    @given(verbs)
-    def test_only_what_is_agreed_to_is_kept(self, said: list[tuple[int, int]]) -> None:
-        options = Options([ECHO], [BINARY])
-        for verb, option in said:
-            options.hear(verb, option)
-        self.assertLessEqual(set(options._states), {(Side.OURS, ECHO), (Side.THEIRS, BINARY)})

@@ -1,8 +1,5 @@
-from itertools import pairwise
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.line import LineApp, Session
@@ -76,18 +73,6 @@ class KeyTests(SynchronousTestCase):
         self.assertEqual(keys(b"\x1b[" + b"1" * 29), [])
         self.assertEqual(keys(b"\x1b[" + b"1" * 31), [Key.UNKNOWN, "1"])
 
-    @settings(deadline=None)
-    @given(
-        st.lists(
-            st.one_of(st.sampled_from(list(b"\x1b\x1b[[O1;~A\r\n\0")), st.integers(0, 255)),
-            max_size=60,
-        ).map(bytes),
-        st.lists(st.integers(0, 60), max_size=5),
-    )
-    def test_the_same_however_they_are_split(self, data: bytes, cuts: list[int]) -> None:
-        pieces = [data[start:end] for start, end in pairwise([0, *sorted(cuts), len(data)])]
-        self.assertEqual(keys(*pieces), keys(b"".join(pieces)))
-
 
 class TextTests(SynchronousTestCase):
     def test_control_characters_are_visible(self) -> None:
@@ -101,21 +86,6 @@ class TextTests(SynchronousTestCase):
 
     def test_widths(self) -> None:
         self.assertEqual([width(each) for each in "aé漢\u0301"], [1, 1, 2, 0])
-
-    @settings(deadline=None)
-    @given(st.binary(max_size=60), st.lists(st.integers(0, 60), max_size=4))
-    def test_the_same_however_it_is_split(self, data: bytes, cuts: list[int]) -> None:
-        pieces = [data[start:end] for start, end in pairwise([0, *sorted(cuts), len(data)])]
-        parts, whole = SafeText(), SafeText()
-        self.assertEqual(
-            "".join(map(parts.decode, [*pieces, b"."])), whole.decode(b"".join(pieces) + b".")
-        )
-
-    @settings(deadline=None)
-    @given(st.binary(max_size=60))
-    def test_nothing_but_text_comes_out(self, data: bytes) -> None:
-        shown = SafeText().decode(data).replace("\r\n", "").replace("\t", "")
-        self.assertEqual(safe(shown), shown)
 
 
 class HistoryTests(SynchronousTestCase):
@@ -447,14 +417,3 @@ class TerminalTests(SynchronousTestCase):
         terminal = Terminal("\x1b[2J", self.terminal._completer, 100)
         terminal.show()
         self.assertEqual(terminal.taken(), b"\r^[[2J")
-
-    @settings(deadline=None)
-    @given(
-        st.lists(
-            st.one_of(st.sampled_from(list(Key)), st.sampled_from('ab 漢é\u0301"')), max_size=60
-        )
-    )
-    def test_the_row_is_the_line_whatever_is_pressed(self, pressed: list[Key | str]) -> None:
-        self.columns = 24
-        self.setUp()
-        self.press(*pressed)

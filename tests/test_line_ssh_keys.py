@@ -1,9 +1,12 @@
+"""Keys of SSH servers and of people."""
+
 import os
 import pwd
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from hypothesis import given, settings
@@ -27,7 +30,7 @@ from netsuite.line._ssh_keys import (
 )
 from netsuite.line.ssh import SSHError, load_host_key, ssh_factory
 from netsuite.line.test._front_app import FrontApp
-from netsuite.line.test._ssh_peer import (
+from tests.ssh_peer import (
     ALICE,
     MALLORY,
     RSA,
@@ -35,6 +38,8 @@ from netsuite.line.test._ssh_peer import (
     Exchange,
     public_line,
 )
+
+pytestmark = pytest.mark.once
 
 ALICE_LINE, MALLORY_LINE = public_line(ALICE), public_line(MALLORY)
 ME = pwd.getpwuid(os.getuid()).pw_name

@@ -1,6 +1,9 @@
+"""SSH for line applications, packet by packet."""
+
 import struct
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.conch.ssh.common import NS, getNS
@@ -13,11 +16,13 @@ from netsuite.line import Limits, LineApp, Session
 from netsuite.line._ssh_channel import LINGER_SECONDS, MIN_PACKET, WINDOW
 from netsuite.line._ssh_transport import _MOST_HELD
 from netsuite.line.ssh import ssh_factory
-from netsuite.line.test import _ssh_peer as ssh
 from netsuite.line.test._front_app import Echo, FrontApp
 from netsuite.line.test._screen import Screen
-from netsuite.line.test._ssh_peer import ALICE, HUGE, MALLORY, Exchange
 from netsuite.net import Drainable, Expirable
+from tests import ssh_peer as ssh
+from tests.ssh_peer import ALICE, HUGE, MALLORY, Exchange
+
+pytestmark = pytest.mark.once
 
 
 class ComingInTests(SynchronousTestCase):

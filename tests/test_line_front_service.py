@@ -4,13 +4,16 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import pytest
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.line import LineApp
 from netsuite.line.service import LineConfig, Options, build_service
-from netsuite.line.test._ssh_peer import ALICE, HOST_KEY, public_line
 from netsuite.service import ConfigError, DaemonConfig, StartError
+from tests.ssh_peer import ALICE, HOST_KEY, public_line
+
+pytestmark = pytest.mark.once
 
 _numbers = itertools.count()
 
