@@ -112,3 +112,19 @@ class Listener:
 
     def upgrade(self, take: Callable[[Any, bytes], Any]) -> None:
         raise NotImplementedError
+
+
+class Turns:
+    """Turns that a test ends itself, one after the other."""
+
+    def __init__(self) -> None:
+        self.later: list[Any] = []
+
+    def soon(self, function: Any) -> None:
+        self.later.append(function)
+
+    def end(self) -> None:
+        """End one."""
+        later, self.later = self.later, []
+        for function in later:
+            function()

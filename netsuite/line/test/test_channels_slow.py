@@ -2,9 +2,6 @@
 
 from collections.abc import Iterator
 
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.line._channels_backlog import Backlog, Bounds, Policy, SlowConsumerError
@@ -278,131 +275,8 @@ class Connections(SynchronousTestCase):
         self.assertIn(b"\r\n.\r\n* MESSAGE a 0\r\n", client.replies)
 
 
-#: Bytes of a message.
-SIZES = st.integers(1, 40)
-
-
-class BacklogMachine(RuleBasedStateMachine):
-    """A backlog, and a list of all that came, lost or not."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.made = 0
-        self.taken: list[bytes] = []
-        #: Channel and bytes; or None, where it was lost.
-        self.all: list[tuple[str, bytes | None]] = []
-
-    policy: Policy = "drop-oldest"
-
-    @property
-    def backlog(self) -> Backlog:
-        if not hasattr(self, "_backlog"):
-            self._backlog = Backlog(
-                Bounds(self.policy, 4, 100),
-                lambda name, lost: b"%b lost %d" % (name.encode(), lost),
-            )
-        return self._backlog
-
-    @property
-    def kept(self) -> list[bytes]:
-        return [data for _, data in self.all if data is not None]
-
-    def fits(self, data: bytes) -> bool:
-        return len(self.kept) < 4 and sum(map(len, self.kept)) + len(data) <= 100
-
-    @rule(channel=st.sampled_from("ab"), sizes=st.lists(SIZES, max_size=6))
-    def keep(self, channel: str, sizes: list[int]) -> None:
-        messages = []
-        for size in sizes:
-            self.made += 1
-            messages.append((b"%d " % self.made).ljust(size, b"."))
-        lost = sum(self.add(channel, data) for data in messages)
-        assert self.backlog.keep(channel, messages) == lost
-
-    def add(self, channel: str, data: bytes) -> int:
-        """Add to the model; how many are lost."""
-        if self.policy == "drop-newest":
-            fits = self.fits(data)
-            self.all.append((channel, data if fits else None))
-            return 0 if fits else 1
-        lost = 0
-        while not self.fits(data):
-            first = next(at for at, (_, kept) in enumerate(self.all) if kept is not None)
-            self.all[first] = (self.all[first][0], None)
-            lost += 1
-        self.all.append((channel, data))
-        return lost
-
-    def expected(self) -> list[bytes]:
-        """What a subscriber reads that reads all."""
-        said: list[bytes] = []
-        lost: dict[str, int] = {}
-
-        def tell(*channels: str) -> None:
-            said.extend(
-                b"%b lost %d" % (each.encode(), lost.pop(each)) for each in channels if each in lost
-            )
-
-        for channel, data in self.all:
-            if data is None:
-                lost[channel] = lost.get(channel, 0) + 1
-            else:
-                tell(*([channel] if self.policy == "drop-newest" else list(lost)))
-                said.append(data)
-        tell(*lost)
-        return said
-
-    @rule(room=st.integers(0, 9))
-    def serve(self, room: int) -> None:
-        expected = self.expected()
-        taken: list[bytes] = []
-
-        def push(data: bytes) -> bool:
-            if len(taken) == room:
-                return False
-            taken.append(data)
-            return True
-
-        done, sent = self.backlog.serve(push)
-        assert taken == expected[:room]
-        assert done == (len(expected) <= room)
-        assert sent == sum(b" lost " not in data for data in taken)
-        for data in taken:
-            self.forget_taken(data)
-
-    def forget_taken(self, data: bytes) -> None:
-        if b" lost " not in data:
-            self.all.remove(next(each for each in self.all if each[1] == data))
-            return
-        channel, _, count = data.decode().split()
-        for _ in range(int(count)):
-            self.all.remove((channel, None))
-
-    @rule(channel=st.sampled_from("ab"))
-    def forget(self, channel: str) -> None:
-        self.backlog.forget(channel)
-        self.all = [each for each in self.all if each[0] != channel]
-
-    @invariant()
-    def bounded(self) -> None:
-        assert self.backlog.messages == len(self.kept) <= 4
-        assert self.backlog.size == sum(map(len, self.kept)) <= 100
-
-
-class DropNewestMachine(BacklogMachine):
-    """The same, keeping the oldest."""
-
-    policy = "drop-newest"
-
-
-class Model(SynchronousTestCase):
-    """Backlogs against their model."""
-
-    def test_drop_oldest(self) -> None:
-        run(BacklogMachine)
-
-    def test_drop_newest(self) -> None:
-        run(DropNewestMachine)
+class BacklogTests(SynchronousTestCase):
+    """A backlog by itself."""
 
     def test_disconnect(self) -> None:
         backlog = Backlog(Bounds("disconnect", 2, 10), lambda name, lost: b"")
@@ -410,10 +284,3 @@ class Model(SynchronousTestCase):
         with self.assertRaises(SlowConsumerError):
             backlog.keep("a", [b""])
         self.assertEqual((backlog.messages, backlog.size), (2, 10))
-
-
-def run(machine: type[RuleBasedStateMachine]) -> None:
-    """Play a machine."""
-    case = machine.TestCase
-    case.settings = settings(deadline=None, max_examples=100, stateful_step_count=30)
-    case("runTest").runTest()
