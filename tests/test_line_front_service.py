@@ -1,6 +1,8 @@
 """What a line service has of telnet and SSH."""
 
 import itertools
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,8 @@ _numbers = itertools.count()
 
 class FrontCase(SynchronousTestCase):
     def setUp(self) -> None:
-        self.directory = Path(self.mktemp())
-        self.directory.mkdir()
+        self.directory = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.directory)
         self.reactor = MemoryReactorClock()
 
     def file(self, name: str, content: str) -> Path:

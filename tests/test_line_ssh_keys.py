@@ -2,7 +2,9 @@
 
 import os
 import pwd
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +49,8 @@ ME = pwd.getpwuid(os.getuid()).pw_name
 
 class KeyCase(SynchronousTestCase):
     def path(self, content: bytes | str | None = None, name: str = "key") -> Path:
-        directory = Path(self.mktemp())
-        directory.mkdir()
+        directory = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, directory)
         path = directory / name
         if content is not None:
             path.write_bytes(content.encode() if isinstance(content, str) else content)
