@@ -1,7 +1,5 @@
 """Guessing passwords takes time, and ends."""
 
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.cred.checkers import (
     ICredentialsChecker,
 )
@@ -326,27 +324,6 @@ class FailuresTests(SynchronousTestCase):
         attempt.end()
         self.assertIsNotNone(guard.begin("net", "bob", 0))
         self.assertEqual(guard._going_on, {"net": 1})
-
-    @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 100), st.booleans()), max_size=60))
-    def test_levels(self, steps: list[tuple[int, float, bool]]) -> None:
-        """Never below none, never above the most; an attempt that was none leaves no trace."""
-        delay = Delay(keys=2)
-        guard = Guard(delay)
-        now = 0.0
-        for key, seconds, failed in steps:
-            now += seconds
-            before = guard.networks.level(key, now)
-            attempt = guard.begin(key, None, now)
-            assert attempt is not None
-            self.assertEqual(attempt.wait, delay.after(before))
-            self.assertLessEqual(attempt.wait, delay.most)
-            if not failed:
-                attempt.forgive(now)
-                self.assertAlmostEqual(guard.networks.level(key, now), before)
-            attempt.end()
-            self.assertLessEqual(guard.networks.level(key, now), delay.worst)
-            self.assertLessEqual(len(guard.networks), 2)
-        self.assertEqual(guard._going_on, {})
 
     def test_options(self) -> None:
         for name, value in {

@@ -3,8 +3,6 @@
 import hashlib
 from pathlib import Path
 
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.line.auth import (
@@ -107,13 +105,3 @@ class TokenTests(SynchronousTestCase):
         ):
             self.assertRaises(ValueError, tokens().add, token, user, roles)
         self.assertRaises(TypeError, tokens().add, "x", "ann", "admin")
-
-    @given(st.binary(max_size=200))
-    def test_any_file(self, data: bytes) -> None:
-        """Any file is read, or is a mistake."""
-        path = Path(self.mktemp())
-        path.write_bytes(data)
-        try:
-            Tokens.from_file(path)
-        except TokenError as error:
-            self.assertEqual(len(str(error).splitlines()), 1)

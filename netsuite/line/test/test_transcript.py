@@ -4,113 +4,18 @@ import io
 import json
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
-from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
-from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from netsuite.line import Block, Limits, LineApp, LineFactory, Rest, Session
-from netsuite.line.auth import Authentication, Delay, Tokens
+from netsuite.line import Limits
+from netsuite.line.test.transcripts import Kept, Serving
 from netsuite.line.transcript import LONGEST, TEXT_LENGTH, Transcript
 
 NOON = 1_772_366_400.25  # 2026-03-01T12:00:00.25Z
-
-
-class Kept:
-    """A target that keeps lines, or breaks."""
-
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-        self.breaks: Exception | None = None
-
-    def write(self, data: bytes) -> None:
-        if self.breaks is not None:
-            raise self.breaks
-        self.lines.append(data)
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        for line in self.lines:
-            assert line.endswith(b"\n"), line
-            assert b"\n" not in line[:-1], line
-        return [json.loads(line) for line in self.lines]
-
-    @property
-    def said(self) -> list[tuple[Any, ...]]:
-        """Direction and text of each."""
-        return [(each["direction"], each.get("text")) for each in self.records]
-
-
-class Serving:
-    """An application with a transcript."""
-
-    def __init__(self, transcript: Transcript, **options: Any) -> None:
-        self.clock = Clock()
-        self.app = LineApp("x", **options)
-        self.app.add(transcript)
-        self.later: Deferred[str] = Deferred()
-
-        @self.app.command()
-        def add(a: int, b: int) -> int:
-            return a + b
-
-        @self.app.command()
-        def echo(text: Rest) -> str:
-            return text
-
-        @self.app.command()
-        def store(key: str, data: Block) -> int:
-            return len(data)
-
-        @self.app.command()
-        def raw(size: int) -> bytes:
-            return bytes(size)
-
-        @self.app.command()
-        def count(upto: int) -> Iterator[str]:
-            yield from map(str, range(upto))
-
-        @self.app.command(secret=True)
-        def unlock(door: int, code: str) -> str:
-            return f"door {door} is open"
-
-        @self.app.command(parallel=True)
-        def slow() -> Deferred[str]:
-            return self.later
-
-        @self.app.command()
-        def push(session: Session) -> None:
-            session.send("hello")
-
-        checker = InMemoryUsernamePasswordDatabaseDontUse(bob=b"hunter2")
-        tokens = Tokens()
-        tokens.add("hunter2", "ci")
-        self.app.add(
-            Authentication(
-                [checker],
-                tokens=tokens,
-                required=False,
-                plain_over_plaintext=True,
-                delay=Delay(first=0),
-                attempts=1000,
-            )
-        )
-        self.factory = LineFactory(self.app, self.clock)
-
-    def peer(self, host: str = "192.0.2.7") -> Any:
-        protocol: Any = self.factory.buildProtocol(None)
-        address = IPv4Address("TCP", host, 4711)
-        protocol.makeConnection(StringTransport(peerAddress=address))
-        return protocol
 
 
 class RecordTests(SynchronousTestCase):
@@ -307,25 +212,6 @@ class SecretTests(SynchronousTestCase):
         padding = b"x" * (TEXT_LENGTH - 10)
         self.peer.dataReceived(b"ECHO " + padding + b"1234567890123456\n")
         self.assertNotIn(b"123", b"".join(self.kept.lines))
-
-    @given(
-        name=st.sampled_from([b"AUTH", b"auth", b"aut", b"unlock", b"UNLOCK", b"nonsense"]),
-        before=st.lists(st.text("PLAINbob \"\\'{}1", max_size=8), max_size=3),
-        behind=st.text(' x"{5}', max_size=4),
-        pieces=st.integers(1, 50),
-    )
-    def test_whatever_stands_around_it(
-        self, name: bytes, before: list[str], behind: str, pieces: int
-    ) -> None:
-        del self.kept.lines[:]
-        words = [name, *(each.encode() for each in before), b"hunter2" + behind.encode()]
-        data = b" ".join(words) + b"\r\n"
-        for at in range(0, len(data), pieces):
-            self.peer.dataReceived(data[at : at + pieces])
-        asked = [each for each in self.kept.records if each["direction"] == "in"]
-        self.assertEqual(len(asked), 1)
-        self.assertNotIn("hunter2", json.dumps(asked))
-        self.peer.dataReceived(b"LOGOUT\n")
 
 
 class FileTests(SynchronousTestCase):
