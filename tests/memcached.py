@@ -52,7 +52,7 @@ def memcached(directory: Path) -> Iterator[Server]:
     user = ["-u", "root"] if os.geteuid() == 0 else []
     # Its threads that look for dead items would make its statistics depend on time.
     still = ["-t", "1", "-o", "no_lru_crawler,no_lru_maintainer"]
-    command = ["memcached", *user, "-s", path, *still]
+    command = ["memcached", *user, "-s", str(path), *still]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             yield Server(path)
