@@ -1,10 +1,7 @@
 """Applications with a wire of their own: words, blocks, and replies in pieces."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, succeed
 
 from netsuite.line import Block, CommandError, Limits, LineApp, Session, Words
@@ -167,14 +164,6 @@ class BlockTests(VerbatimCase):
         self.assertEqual(self.say(b"quiet:3\nab"), b"")
         self.assertEqual(self.say(b"cquiet:x\n"), b"")
         self.assertEqual(self.wire.asked, [])
-
-    @given(st.lists(st.integers(0, 70)))
-    def test_wherever_they_are_split(self, places: list[int]) -> None:
-        self.connect()
-        data = b"put:5\nab\ncdecho:1\nput:12\n0123456789\n\nput:x\nquiet:1\n\n\necho:2\nput:1\n."
-        cuts = [0, *sorted(places), len(data)]
-        said = b"".join(self.say(data[a:b]) for a, b in pairwise(cuts) if a != b)
-        self.assertEqual(said, b"5=ab\ncd\necho|1\n12=none\nx=none\n? \necho|2\n1=.\n")
 
 
 class PieceTests(VerbatimCase):

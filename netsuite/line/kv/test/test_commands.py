@@ -1,10 +1,6 @@
 """memcached's commands, as peers see them."""
 
 import re
-from itertools import pairwise
-
-from hypothesis import given
-from hypothesis import strategies as st
 
 from netsuite.line import LineApp
 from netsuite.line.kv import Store, kv_app
@@ -293,26 +289,3 @@ class EndTests(CommandsCase):
             rb"\ANOT_FOUND\r\nSERVER_ERROR set failed\r\nVERSION ",
         )
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-
-
-class PropertyTests(CommandsCase):
-    words = st.sampled_from(
-        b"get gets gat set add append cas incr delete touch flush_all quit noreply".split()
-        + b"a b 0 1 5 -1 200".split()
-        + [b"\r\n", b"\n", b"\0", b" ", b"\r\n7\r\n"]
-    )
-
-    @given(st.lists(words, max_size=40).map(b" ".join) | st.binary(), st.lists(st.integers(0, 200)))
-    def test_no_bytes_crash_it_however_they_are_split(self, data: bytes, places: list[int]) -> None:
-        replies = []
-        for cuts in (
-            [0, len(data)],
-            [0, *sorted(place for place in places if place < len(data)), len(data)],
-        ):
-            self.setUp()
-            replies.append(b"")
-            for a, b in pairwise(cuts):
-                if a != b and not self.wire.disconnecting:
-                    replies[-1] += self.say(data[a:b])
-        self.assertEqual(*replies)
-        self.assertEqual(self.flushLoggedErrors(), [])

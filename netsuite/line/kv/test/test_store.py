@@ -1,16 +1,7 @@
 """The store: what it keeps, for how long, and within which memory."""
 
 import tracemalloc
-from collections import OrderedDict
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -305,93 +296,3 @@ class MemoryTests(SynchronousTestCase):
             self.assertEqual(len(store), most)
             self.assertLess(used, store.bytes)
             self.assertGreater(used, 0.8 * store.bytes)
-
-
-class Model(RuleBasedStateMachine):
-    """The store beside a dictionary that says what has to be there."""
-
-    MOST = 8
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.store, self.clock = made(self.MOST * (ITEM_OVERHEAD + 3), 2)
-        self.model: OrderedDict[bytes, tuple[bytes, float]] = OrderedDict()
-
-    keys = st.sampled_from([bytes([97 + n]) for n in range(12)])
-    values = st.sampled_from([b"10", b"5 ", b"ab"])
-
-    def _there(self, key: bytes) -> bool:
-        return key in self.model and not 0 < self.model[key][1] <= self.clock.seconds()
-
-    def _put(self, key: bytes, value: bytes, expires: float) -> None:
-        self.model[key] = value, expires
-        self.model.move_to_end(key)
-
-    @rule(key=keys, value=values, expires=st.sampled_from([0, 1, 3]))
-    def set(self, key: bytes, value: bytes, expires: int) -> None:
-        self.store.set(key, value, 0, expires)
-        self._put(key, value, expires and self.clock.seconds() + expires)
-
-    @rule(key=keys, value=values)
-    def add(self, key: bytes, value: bytes) -> None:
-        new = not self._there(key)
-        assert self.store.add(key, value) is new
-        if new:
-            self._put(key, value, 0)
-        else:
-            self.model.move_to_end(key)
-
-    @rule(key=keys)
-    def get(self, key: bytes) -> None:
-        item = self.store.get(key)
-        # What is not there may have been evicted; what is there has to be right.
-        if item is not None:
-            assert self._there(key)
-            assert item[:1] == self.model[key][:1]
-            self.model.move_to_end(key)
-
-    @rule(key=keys)
-    def delete(self, key: bytes) -> None:
-        self.store.delete(key)
-        self.model.pop(key, None)
-
-    @rule(seconds=st.sampled_from([0.5, 1, 2]))
-    def wait(self, seconds: float) -> None:
-        self.clock.advance(seconds)
-
-    @rule()
-    def flush(self) -> None:
-        self.store.flush()
-        self.model.clear()
-
-    @invariant()
-    def accounting(self) -> None:
-        items = self.store._items
-        assert self.store.bytes == sum(
-            len(key) + len(item[0]) + ITEM_OVERHEAD for key, item in items.items()
-        )
-        assert self.store.bytes <= self.store.memory
-
-    @invariant()
-    def the_latest_are_there(self) -> None:
-        for key in [*self.model]:
-            if not self._there(key):
-                del self.model[key]
-        while len(self.model) > self.MOST:
-            self.model.popitem(last=False)
-        for key in self.model:
-            assert key in self.store._items
-
-
-class PropertyTests(SynchronousTestCase):
-    def test_it_does_as_a_dictionary_does(self) -> None:
-        few = settings(max_examples=60, stateful_step_count=40, deadline=None)
-        run_state_machine_as_test(Model, settings=few)
-
-    @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 300)), max_size=60))
-    def test_it_never_takes_more_than_its_memory(self, stored: list[tuple[int, int]]) -> None:
-        store, _ = made(4000)
-        for key, size in stored:
-            store.set(b"%d" % key, bytes(size))
-            self.assertLessEqual(store.bytes, 4000)
-            self.assertIsNotNone(store.get(b"%d" % key))

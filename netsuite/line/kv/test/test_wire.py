@@ -1,74 +1,15 @@
 """Words and numbers as C reads them."""
 
-import ctypes
-
-from hypothesis import example, given
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from netsuite.line.kv._wire import block_length, cas_length, flags_of, signed, unsigned, words_of
-
-_C = ctypes.CDLL(None, use_errno=True)
-_C.strtol.restype = ctypes.c_long
-_C.strtoull.restype = ctypes.c_ulonglong
-
-_texts = st.text(alphabet=" \t\v0123456789+-x\0", max_size=24).map(str.encode)
-_numbers = st.integers(-(2**66), 2**66).map(lambda number: b"%d" % number)
-
-
-def _c(function: str, word: bytes) -> int | None:
-    """As memcached has it (``safe_strtol`` and its kin in util.c)."""
-    buffer = ctypes.create_string_buffer(word)
-    end = ctypes.c_void_p()
-    ctypes.set_errno(0)
-    value = int(getattr(_C, function)(buffer, ctypes.byref(end), 10))
-    length = (end.value or 0) - ctypes.addressof(buffer)
-    behind = buffer.raw[length : length + 1]
-    if ctypes.get_errno() or not length or behind not in b"\0 \t\n\v\f\r":
-        return None
-    if function == "strtoull" and value >= 2**63 and b"-" in buffer.value:
-        return None
-    return value
+from netsuite.line.kv._wire import block_length, cas_length, unsigned, words_of
 
 
 class NumberTests(SynchronousTestCase):
-    @given(_texts | _numbers)
-    @example(b"-18446744073709551615")
-    @example(b"0" * 30 + b"5")
-    @example(b"9223372036854775808")
-    def test_signed(self, word: bytes) -> None:
-        value = _c("strtol", word)
-        if value is None:
-            self.assertRaises(ValueError, signed, word)
-        else:
-            self.assertEqual(signed(word), ctypes.c_int32(value).value)
-
-    @given(_texts | _numbers)
-    @example(b"-18446744073709551615")
-    @example(b"-18446744073709551616")
-    @example(b"18446744073709551615 -")
-    def test_unsigned(self, word: bytes) -> None:
-        value = _c("strtoull", word)
-        if value is None:
-            self.assertRaises(ValueError, unsigned, word)
-            self.assertRaises(ValueError, flags_of, word)
-        else:
-            self.assertEqual(unsigned(word), value)
-            self.assertEqual(flags_of(word), value % 2**32)
-
     def test_long_ones_take_no_time(self) -> None:
         for word in (b"0" * 2**20 + b"x", b" " * 2**20, b"9" * 2**20, b"-" * 2**20):
             self.assertRaises(ValueError, unsigned, word)
         self.assertEqual(unsigned(b"0" * 2**20 + b"7"), 7)
-
-
-class WordTests(SynchronousTestCase):
-    @given(st.binary(max_size=40).filter(lambda line: b"\n" not in line))
-    @example(b"get  a \0b\r")
-    @example(b"\r")
-    def test_words(self, line: bytes) -> None:
-        wanted = line.removesuffix(b"\r").split(b"\0")[0]
-        self.assertEqual(words_of(line), [word for word in wanted.split(b" ") if word])
 
 
 class LengthTests(SynchronousTestCase):
