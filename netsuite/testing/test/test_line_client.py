@@ -9,7 +9,7 @@ from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.line import Block, CommandError, Limits, LineApp, Session
-from netsuite.line._test_client import LineTestClient, NoReplyError
+from netsuite.testing import LineTestClient, NoReplyError
 
 
 def make_app(**options: Any) -> LineApp:
