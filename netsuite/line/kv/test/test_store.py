@@ -283,7 +283,7 @@ class MemoryTests(SynchronousTestCase):
         self.assertEqual(store.counts.reclaimed, 500)
 
     def test_python_needs_no_more_than_is_accounted_for(self) -> None:
-        most = 2**17 // 3 + 100  # items for which a dictionary that is full grows to six times that
+        most = 2**16 // 3 + 100  # items for which a dictionary that is full grows to six times that
         for size in (0, 100):
             store, _ = made(most * (ITEM_OVERHEAD + 10 + size))
             tracemalloc.start()
