@@ -31,6 +31,8 @@ class _Role(enum.Enum):
     WORDS = "words"
 
 
+_EXPECTED = {_Role.REST: "the rest of the line, as it is", _Role.QUOTED: "text in quotes"}
+
 #: The rest of the line as it is, quotes and all.
 Rest = Annotated[str, _Role.REST]
 
@@ -252,7 +254,7 @@ def _parameter(
             "bool, str, bytes, Rest, Quoted, Block, Words, Address, Network, Literal or an Enum"
         ) from None
     if role is not None:
-        name = role.value
+        name, expected = role.value, _EXPECTED[role]
     return Parameter(given.name, name, expected, convert, required, repeated, choices, default)
 
 

@@ -44,7 +44,8 @@ class Replies:
         if isinstance(value, str | int | float):
             return self.text(str(value))
         raise ReplyError(
-            f"{type(value).__name__} is no reply: expected None, str, int, float or bytes"
+            f"{type(value).__name__} is no reply of one line: expected None, str, int, float, bool "
+            "or bytes; what gives several is a generator, or says so: -> list[str]"
         )
 
     def text(self, text: str) -> bytes:

@@ -66,7 +66,7 @@ def ip_app(*, line_end: Literal[b"\r\n", b"\n"] = b"\r\n", limits: Limits | None
     :param line_end: sent behind each line.
     :param limits: of each connection; :data:`LIMITS` by default.
     """
-    app = LineApp("ip", line_end=line_end, limits=limits or LIMITS, invalid_utf8="surrogateescape")
+    app = LineApp("ip", line_end=line_end, limits=limits or LIMITS)
     for function in (calc, classify, aggregate, summarize, diff, free, subnets, grep, format_):
         app.command()(function)
     return app

@@ -133,8 +133,8 @@ class HelpTests(AppCase):
             self.ask("help shutdown"),
             [
                 "SHUTDOWN when [why]",
-                "  when: a word",
-                "  why: a word, optional",
+                "  when: text in quotes",
+                "  why: the rest of the line, as it is, optional",
                 "For: admin, boss",
                 ".",
             ],
