@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -194,6 +195,33 @@ def test_a_flood(service: RunningService, flood: bytes) -> None:
             other.sendall(b"add 1 2\r\n")
             assert read_until(other, b"3\r\n")
         assert service.memory() - before < 32 * MIB
+
+
+# TLS below.
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tls(tmp_path: Path, certificate: Path, version: ssl.TLSVersion) -> None:
+    context = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
+    context.minimum_version = context.maximum_version = version
+    with running(
+        tmp_path,
+        "--app=tests.line_fronts:app",
+        "--telnet=tcp:0:interface=127.0.0.1",
+        f"--tls-cert={certificate / 'cert.pem'}",
+        f"--tls-key={certificate / 'key.pem'}",
+        service="netsuite-line",
+    ) as service:
+        with (
+            socket.create_connection(("127.0.0.1", service.port), PATIENCE) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as peer,
+        ):
+            peer.sendall(b"add 1 2\r\n")
+            assert read_until(peer, b"3\r\n") == OFFERS + GREETING + b"3\r\n"
+            peer.sendall(b"fill 20000\r\nquit\r\n")
+            assert read_until(peer, b"OK\r\n").count(b"x") >= 20000
+            assert peer.recv(100) == b""
+        assert "Traceback" not in service.log()
 
 
 def test_a_reset_amid_a_command(service: RunningService, tmp_path: Path) -> None:

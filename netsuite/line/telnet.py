@@ -19,6 +19,7 @@ from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
     IHalfCloseableProtocol,
+    IHandshakeListener,
     IPushProducer,
     IReactorTime,
     ISSLTransport,
@@ -56,7 +57,7 @@ _KEYS = {
 }
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
+@implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
 class TelnetProtocol(Protocol):
     """One telnet connection, which carries one session."""
 
@@ -77,6 +78,7 @@ class TelnetProtocol(Protocol):
         self._columns = 0
         self._offered = False
         self._reading = True
+        self._shaking_hands = False
         self._pumping = False
         self._ended = False
         self._peer_ended = False
@@ -89,6 +91,7 @@ class TelnetProtocol(Protocol):
         """Make the offers and begin the session."""
         factory = self.factory
         self.secure = factory.sessions.secure(self.transport)
+        self._shaking_hands = ISSLTransport.providedBy(self.transport)
         _have_urgent_data_in_line(self.transport)
         send_at_once(self.transport)
         protocol = factory.sessions.buildProtocol(None)
@@ -116,6 +119,12 @@ class TelnetProtocol(Protocol):
         if not self._closing:
             self._decoder.feed(data)
             self._pump()
+
+    def handshakeCompleted(self) -> None:
+        """What comes from now on is the peer's, and we read it when we like."""
+        self._shaking_hands = False
+        if not self._reading and not self._closing:
+            self.transport.pauseProducing()
 
     def readConnectionLost(self) -> None:
         """The peer sends no more."""
@@ -185,7 +194,8 @@ class TelnetProtocol(Protocol):
     def stop_reading(self) -> None:
         """Bring no more."""
         self._reading = False
-        self.transport.pauseProducing()
+        if not self._shaking_hands:  # what is written waits for the handshake, which has to be read
+            self.transport.pauseProducing()
 
     def read_on(self) -> None:
         """Bring what comes."""

@@ -3,7 +3,12 @@ from collections.abc import AsyncIterator
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol, ITCPTransport
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    ISSLTransport,
+    ITCPTransport,
+)
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -66,6 +71,30 @@ class TelnetCase(SynchronousTestCase):
 
     def lose(self) -> None:
         self.protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class TLSTests(SynchronousTestCase):
+    """Until TLS has begun what is written waits, and reading must go on."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.transport = Transport()
+        self.transport.room = -1  # full at once, and until the peer reads
+        directlyProvides(self.transport, ISSLTransport)
+        self.protocol = TelnetFactory(FrontApp(), self.clock).buildProtocol(None)
+        self.protocol.makeConnection(self.transport)
+        self.addCleanup(self.protocol.connectionLost, Failure(ConnectionDone()))
+
+    def test_it_reads_the_handshake(self) -> None:
+        self.assertTrue(verifyObject(IHandshakeListener, self.protocol))
+        self.assertTrue(self.transport.reading)
+
+    def test_it_reads_no_more_than_it_can_answer_after_that(self) -> None:
+        self.protocol.handshakeCompleted()
+        self.assertFalse(self.transport.reading)
+        self.transport.room = 64 * 1024
+        self.transport.take()
+        self.assertTrue(self.transport.reading)
 
 
 class ScriptTests(TelnetCase):
