@@ -27,6 +27,9 @@ class Carrier(Protocol):
     def pull(self) -> None:
         """Go on reading: there is room again."""
 
+    def give_up(self, error: Exception) -> None:
+        """Send nothing more: the connection is about to be dropped."""
+
     def drop(self, error: Exception) -> None:
         """Close the connection at once: it is of no use any more."""
 
@@ -146,10 +149,13 @@ class Call:
             self.forget(self)
             self.fail(LineTimeoutError(f"{self.name}: not sent {within}{why}"))
         else:
-            # What comes next may be this reply or another: there is no telling.
-            self.fail(LineTimeoutError(f"{self.name}: no reply {within}"))
+            # What comes next may be this reply or another: there is no telling. The connection
+            # is given up first: what this call's failure makes the program do is not for it.
             what = f"there was no reply to {self.name} {within}"
-            self.carrier.drop(LineConnectionError(f"the connection was dropped: {what}"))
+            dropped = LineConnectionError(f"the connection was dropped: {what}")
+            self.carrier.give_up(dropped)
+            self.fail(LineTimeoutError(f"{self.name}: no reply {within}"))
+            self.carrier.drop(dropped)
 
     def _finish(self) -> None:
         self.over = True

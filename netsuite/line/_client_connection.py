@@ -119,6 +119,11 @@ class ClientConnection(TwistedProtocol):
     # For the client.
 
     @property
+    def usable(self) -> bool:
+        """Whether it is neither over nor about to be."""
+        return self._error is None
+
+    @property
     def has_room(self) -> bool:
         """Whether a command can be sent now."""
         return not self._paused and self._error is None and len(self._in_flight) < self._most
@@ -167,13 +172,20 @@ class ClientConnection(TwistedProtocol):
                 self.transport.loseConnection()
         self._fail_all()
 
+    def give_up(self, error: Exception) -> None:
+        """Take no more commands; :meth:`drop` follows.
+
+        :param error: why.
+        """
+        if self._error is None:
+            self._error = error
+
     def drop(self, error: Exception) -> None:
         """Close at once.
 
         :param error: what calls in flight have.
         """
-        if self._error is None:
-            self._error = error
+        self.give_up(error)
         if not self.gone:
             self.transport.abortConnection()
         self._fail_all()

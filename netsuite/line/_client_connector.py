@@ -82,7 +82,6 @@ class User(Protocol):
 class Connector:
     """Has a connection, or is about to.
 
-    :ivar ready: the connection, while there is one that is ready for calls.
     :ivar ended: why there will be none any more.
     :ivar trouble: why there was none the last time.
     """
@@ -92,7 +91,7 @@ class Connector:
     def __init__(
         self, endpoint: IStreamClientEndpoint, clock: IReactorTime, terms: Terms, user: User
     ) -> None:
-        self.ready: ClientConnection | None = None
+        self._ready: ClientConnection | None = None
         self.ended: Exception | None = None
         self.trouble: Exception | None = None
         self._endpoint = endpoint
@@ -107,6 +106,11 @@ class Connector:
         self._waiting: list[tuple[Deferred[None], int | None]] = []
 
     # For the client.
+
+    @property
+    def ready(self) -> ClientConnection | None:
+        """The connection, while there is one that is ready for calls."""
+        return self._ready if self._ready is not None and self._ready.usable else None
 
     def start(self) -> None:
         """Begin to connect."""
@@ -179,8 +183,8 @@ class Connector:
             return
         self._connection = None
         self._stop_preparing()
-        if self.ready is not None:
-            self.ready = None
+        if self._ready is not None:
+            self._ready = None
             self._disconnected(error)
         else:
             self._not_connected(error)
@@ -226,7 +230,7 @@ class Connector:
         self._stop_preparing()
         self._failures = 0
         self.trouble = None
-        self.ready = connection
+        self._ready = connection
         self._user.connected(connection)
         ready, self._waiting = self._waiting, []
         for each, _ in ready:
@@ -277,7 +281,7 @@ class Connector:
 
     def _end(self, error: Exception) -> None:
         self.ended = error
-        self.ready = None
+        self._ready = None
         self._stop_preparing()
         waiting, self._waiting = self._waiting, []
         for each, _ in waiting:

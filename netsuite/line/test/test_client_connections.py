@@ -76,6 +76,30 @@ class ReconnectionTests(ClientCase):
         self.clock.advance(1)
         self.assertEqual(self.result(client.call("ADD", 1, 2)), "3")
 
+    def test_the_next_call_waits_for_the_next_connection(self) -> None:
+        client = self.client(timeout=30)
+        self.result(client.connect())
+        ready: list[bool] = []
+
+        async def one_after_the_other() -> str:
+            try:
+                await client.call("HOLD", "x", timeout=1)
+            except LineTimeoutError:
+                ready.append(client.is_connected)
+                await client.connect(None)
+                return await client.call("ADD", 1, 2)
+            raise AssertionError("there was a reply")
+
+        first = Deferred.fromCoroutine(one_after_the_other())
+        second = client.call("HOLD", "y").addErrback(lambda _: client.call("ADD", 2, 2))
+        settle(self.clock)
+        self.clock.advance(1)
+        self.assertEqual(ready, [False])
+        self.pending(first)
+        self.clock.advance(1)
+        self.assertEqual((self.result(first), self.result(second)), ("3", "4"))
+        self.assertEqual(self.endpoint.tries, 2)
+
     def test_time_is_up_without_a_connection(self) -> None:
         self.endpoint.refusals = 100
         call = self.client(timeout=5).call("ADD", 1, 2)
