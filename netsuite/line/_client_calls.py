@@ -11,6 +11,7 @@ from netsuite.line._client_errors import (
     LineConnectionError,
     LineTimeoutError,
     LineTooLargeError,
+    in_seconds,
 )
 
 #: Bytes of a reply that nobody wants any more which are read and thrown away, rather than
@@ -142,7 +143,7 @@ class Call:
 
     def _expire(self) -> None:
         self._timer = None
-        within = f"within {self._timeout:g} seconds"
+        within = f"within {in_seconds(self._timeout)}"
         if self.carrier is None:
             trouble = self.trouble()
             why = f": {trouble}" if trouble else ""

@@ -8,6 +8,7 @@ from collections import deque
 from typing import Any, Literal, Protocol
 
 from OpenSSL import SSL
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IHandshakeListener,
     IPushProducer,
@@ -62,6 +63,7 @@ class ClientConnection(TwistedProtocol):
         self._most = most
         self._reader = ReplyReader(longest, invalid_utf8)
         self._in_flight: deque[Call] = deque()
+        self._spoken = False
         self._heard: list[Call] = []
         self._paused = False
         self._reading = True
@@ -225,6 +227,7 @@ class ClientConnection(TwistedProtocol):
             self._regulate(False)
 
     def _take(self, event: Event) -> None:
+        self._spoken = True
         if isinstance(event, Text):
             call = self._in_flight.popleft() if event.last else self._in_flight[0]
             call.take(event.text, event.last)
@@ -261,9 +264,16 @@ class ClientConnection(TwistedProtocol):
 
     def _lost_by(self, reason: Failure) -> LineConnectionError:
         why = reason_text(reason.value)
+        if isinstance(reason.value, ConnectionDone) or "unexpected eof" in why:
+            why = "the server has closed it"
+            if not self._spoken:
+                why += " before it said anything"
+            elif self._in_flight:
+                why += f" before it replied to {self._in_flight[0].name}"
         if self._parting is not None:
             why = f"the server has said: {LineError(self._parting.code, self._parting.text)}"
         error = LineConnectionError(f"the connection was lost: {why}")
+        error.heard = self._spoken
         error.__cause__ = reason.value
         return error
 
@@ -277,7 +287,21 @@ class ClientConnection(TwistedProtocol):
 
 
 def reason_text(error: BaseException | None) -> str:
-    """What went wrong, for people: OpenSSL says it in tuples."""
+    """What went wrong, for people: OpenSSL says it in tuples, service_identity as Python."""
+    names = _names(error)
+    if names:
+        return f"the certificate is not for {names}"
     if isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list):
         return ", ".join(str(each[-1]) for each in error.args[0]) or "TLS failed"
     return str(error).rstrip(".") or type(error).__name__
+
+
+def _names(error: BaseException | None) -> str:
+    """The names that a certificate should have had, if that is what is wrong."""
+    found = []
+    for each in getattr(error, "errors", None) or ():
+        wanted = getattr(each, "mismatched_id", None)
+        name = getattr(wanted, "hostname", None) or getattr(wanted, "ip", None)
+        if name is not None:
+            found.append(name.decode("ascii", "replace") if isinstance(name, bytes) else str(name))
+    return ", ".join(found)

@@ -29,6 +29,7 @@ from netsuite.line._client_errors import (
     LineError,
     LineLoginError,
     LineTimeoutError,
+    in_seconds,
 )
 from netsuite.line._client_wire import request
 
@@ -196,9 +197,8 @@ class Connector:
         connection = ClientConnection(self, terms.max_in_flight, terms.longest, terms.invalid_utf8)
         self._connection = connection
         if terms.timeout is not None:
-            error = LineTimeoutError(
-                f"the connection was not ready within {terms.timeout:g} seconds"
-            )
+            within = in_seconds(terms.timeout)
+            error = LineTimeoutError(f"the connection was not ready within {within}")
             self._preparing = self._clock.callLater(terms.timeout, self._too_late, error)
         return connection
 

@@ -40,6 +40,9 @@ class LineClosedError(LineClientError):
 class LineConnectionError(LineClientError):
     """The connection went away before the reply came: the command may have been carried out."""
 
+    #: Whether the server had said anything on it.
+    heard = True
+
 
 class LineTimeoutError(LineClientError, TimeoutError):
     """The reply did not come in time; the message says if the command was sent."""
@@ -51,3 +54,8 @@ class LineTooLargeError(LineClientError):
 
 class LineWireError(LineClientError):
     """The server has sent what is no reply, or not of the kind that was asked for."""
+
+
+def in_seconds(value: float | None) -> str:
+    """A time, for people."""
+    return "1 second" if value == 1 else f"{value or 0:g} seconds"

@@ -14,6 +14,7 @@ from netsuite.line._client_errors import (
     LineClosedError,
     LineError,
     LineTimeoutError,
+    in_seconds,
 )
 
 #: Messages that are kept for who does not take them.
@@ -271,7 +272,8 @@ class Subscriptions:
 
     def _expire(self, subscription: Subscription) -> None:
         subscription.timer = None
-        error = f"SUBSCRIBE {subscription.channel}: no reply within {self._timeout:g} seconds"
+        within = in_seconds(self._timeout)
+        error = f"SUBSCRIBE {subscription.channel}: no reply within {within}"
         subscription.end(LineTimeoutError(error))
         self._leave(subscription).addErrback(_ignore)
 

@@ -13,6 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from netsuite.line._client_commands import CommandInfo, CommandList
+from netsuite.line._client_errors import in_seconds
 from netsuite.line._shell_input import Input
 from netsuite.line._shell_options import PROGRAM, ConnectOptions, Trouble
 from netsuite.line._shell_text import visible
@@ -101,7 +102,7 @@ class Watch:
             return await awaited
         except CancelledError:
             if late:
-                raise Trouble(f"{complaint} {self.seconds:g} seconds") from None
+                raise Trouble(f"{complaint} {in_seconds(self.seconds)}") from None
             raise
         finally:
             if timer.active():

@@ -350,7 +350,8 @@ class TimeTests(ScriptCase):
         client = self.connected(timeout=30)
         short, never = client.call("A", timeout=1), client.call("B", timeout=float("inf"))
         self.clock.advance(1)
-        self.failure(short, LineTimeoutError)
+        error = self.failure(short, LineTimeoutError)
+        self.assertEqual(str(error), "A: no reply within 1 second")
         self.failure(never, LineConnectionError)
 
     def test_a_client_may_have_no_limit(self) -> None:
