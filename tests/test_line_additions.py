@@ -47,7 +47,9 @@ def test_starttls_and_logins(tmp_path: Path, certificate: Path, files: tuple[str
         *(f"--tls-cert={certificate}/cert.pem", f"--tls-key={certificate}/key.pem"),
         service="netsuite-line",
     ) as service:
-        service.wait_for_log(f"talk to it: nc localhost {service.port}")
+        service.wait_for_log(
+            f"talk to it: netsuite line connect localhost:{service.port} --starttls"
+        )
         with connect(service) as plain:
             refused = b"ERR not-allowed AUTH: expected STARTTLS first"
             assert ask(plain, b"auth plain bob secret") == refused

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.line import LineApp
@@ -110,6 +111,13 @@ class ServiceTests(FrontCase):
         service.privilegedStartService()
         self.assertTrue((self.directory / "new").exists())
         service.stopService()
+
+    def test_how_to_talk_to_each(self) -> None:
+        self.listening(telnet=("tcp:1",), ssh=("tcp:2:interface=127.0.0.1",), **self.keys)
+        with capturedLogs() as events:
+            self.service.announced()
+        said = [str(each["command"]) for each in events if "command" in each]
+        self.assertEqual(said, ["telnet localhost 1", "ssh -p 2 localhost"])
 
     def test_a_host_key_that_cannot_be_written(self) -> None:
         keys = {**self.keys, "ssh_host_key": (self.directory / "none" / "new",)}

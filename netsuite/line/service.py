@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from weakref import WeakKeyDictionary
 
 from twisted.application.service import IService
+from twisted.python import usage
 
 from netsuite.line._errors import DefinitionError
 from netsuite.line._limits import Limits
 from netsuite.line._password_file import PasswordFile, PasswordFileError
+from netsuite.line._service_checks import (
+    check_cache,
+    check_company,
+    check_fronts,
+    check_logins,
+    ways_to_talk,
+)
 from netsuite.line.app import LineApp
 from netsuite.line.apps import APPS, AppError, load_app
 from netsuite.line.auth import Authentication, TokenError, Tokens
@@ -129,27 +137,13 @@ class LineConfig:
     daemon: DaemonConfig = field(default_factory=DaemonConfig)
 
     def __post_init__(self) -> None:
-        if not (self.listen or self.telnet or self.ssh):
-            raise ConfigError("line: expected an endpoint to listen on")
-        if self.ssh and not self.ssh_host_key:
-            raise SettingError("ssh", f"{self.ssh[0]}: expected ssh-host-key too")
-        if self.ssh and self.ssh_authorized_keys is None and self.password_file is None:
-            problem = "nobody could come in: expected ssh-authorized-keys or password-file too"
-            raise SettingError("ssh", f"{self.ssh[0]}: {problem}")
+        check_fronts(self)
         if self.line_end not in {None, *_LINE_ENDS}:
             raise SettingError("line_end", f"{self.line_end!r}: expected crlf or lf")
         if self.starttls not in {None, *get_args(StartTLSMode)}:
             raise SettingError("starttls", f"{self.starttls!r}: expected offered or required")
-        if self.starttls is not None and not self.daemon.tls:
-            raise SettingError(
-                "starttls",
-                f"{self.starttls} and no certificate: expected tls-cert, tls-directory or "
-                "tls-self-signed too",
-            )
-        for name in ("memory", "value_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise SettingError(name, f"{value}: expected 1 or more")
+        check_company(self)
+        check_cache(self)
         for name, limit in _LIMITS.items():
             value = getattr(self, name)
             try:
@@ -179,6 +173,8 @@ class LineService(Daemon):
     def __init__(self, config: LineConfig, reactor: Any) -> None:
         self._served = _served(config)
         self.app = self._served.app
+        check_logins(config, self.app)
+        self._starttls = config.starttls is not None
         self.factory = LineFactory(self.app, reactor)
         self.telnet = TelnetFactory(self.app, reactor) if config.telnet else None
         self.ssh = _ssh_factory(self._served, config, reactor) if config.ssh else None
@@ -269,7 +265,11 @@ class LineService(Daemon):
 
     def announced(self) -> None:
         """Say how to try it."""
-        self.say_how_to_talk("line")
+        ways = ways_to_talk(
+            self.listening, starttls=self._starttls, logs_in=self.app.login_required
+        )
+        for command in ways:
+            self._log.info("talk to it: {command}", command=command)
 
 
 def _replies_of(factory: LineFactory) -> Callable[[], Mapping[str, int]]:
@@ -529,8 +529,10 @@ class Options(ServerOptions):
         names = {each.name for each in fields(LineConfig)}
         own = {each.field: self[each.name] for each in self.settings if each.field in names}
         silence = self.given["idle-timeout"]
-        plain = self.listen.said or not (self["telnet"] or self["ssh"])
+        plain = bool(self.listen.place) or not (self["telnet"] or self["ssh"])
         try:
+            if self.listen.said and not plain:
+                raise usage.UsageError("--interface goes with --port: expected --port NUMBER too")
             self.config = LineConfig(
                 **own,
                 listen=self.listen.endpoints(self.default_port) if plain else (),

@@ -6,11 +6,14 @@ from typing import Any, ClassVar
 from twisted.application.service import IService
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IUNIXTransport
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import capturedLogs
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides, providedBy
 
 from netsuite.line import Limits, LineApp, LineProtocol
+from netsuite.line.auth import Authentication, Tokens
+from netsuite.line.kv._store import ITEM_OVERHEAD
 from netsuite.line.service import LineConfig, LineService, Options, build_service
 from netsuite.service import ConfigError, DaemonConfig
 
@@ -120,6 +123,13 @@ class OptionsTests(SynchronousTestCase):
         (["--memory=0"], "memory 0: expected 1 or more"),
         (["--starttls=required"], "starttls required and no certificate: expected tls-cert"),
         (["--starttls=maybe"], "starttls 'maybe': expected offered or required"),
+        (["--ssh-host-key=x"], "ssh host key without SSH: expected ssh too"),
+        (["--ssh-generate-host-key"], "ssh generate host key without SSH: expected ssh too"),
+        (["--ssh-authorized-keys=x"], "ssh authorized keys without SSH: expected ssh too"),
+        (["--plaintext-passwords"], "plaintext passwords without passwords: expected password-"),
+        (["--app=kv", "--channels"], "channels with kv: expected an app whose peers take"),
+        (["--app=kv", "--memory=1"], "memory 1: expected 10"),
+        (["--telnet=tcp:1", "--interface=::1"], "--interface goes with --port: expected --port "),
         (["--memory=lots"], "--memory: 'lots' is not a number: expected bytes"),
         (["--drain-timeout=-1"], "--drain-timeout: '-1' is less than 0: expected seconds"),
     ]
@@ -128,6 +138,15 @@ class OptionsTests(SynchronousTestCase):
         for arguments, named in self.MISTAKES:
             error = self.assertRaises(usage.UsageError, self.config, *arguments)
             self.assertIn(named, str(error))
+
+    def test_the_least_memory_of_a_cache(self) -> None:
+        least = 77 + 250 + ITEM_OVERHEAD
+        error = self.assertRaises(
+            usage.UsageError, self.config, "--app=kv", f"--memory={least - 1}", "--value-size=77"
+        )
+        self.assertIn(f"memory {least - 1}: expected {least} or more", str(error))
+        config = self.config("--app=kv", f"--memory={least}", "--value-size=77")
+        self.assertEqual(config.memory, least)
 
     def test_mistakes_in_a_file_have_its_line(self) -> None:
         path = Path(self.mktemp())
@@ -306,6 +325,49 @@ class AdditionTests(SynchronousTestCase):
             self.assertTrue(str(error).startswith(complaint), str(error))
         error = self.assertRaises(ConfigError, self.build, transcript=Path("/none/x"))
         self.assertEqual(str(error), "transcript /none/x: No such file or directory")
+
+    def test_a_time_to_log_in_where_nobody_does(self) -> None:
+        error = self.assertRaises(ConfigError, self.build, login_timeout=1.0)
+        self.assertEqual(
+            str(error),
+            "login timeout without logins: expected password-file, token-file or ssh too",
+        )
+        self.build(login_timeout=1.0, token_file=self.file("tokens", ""))
+        own = LineApp("own")
+        own.add(Authentication([], tokens=Tokens()))
+        self.build(own, login_timeout=1.0)
+
+    def said(self, **config: Any) -> list[str]:
+        service = self.build(**config)
+        service.startService()
+        self.addCleanup(service.stopService)
+        with capturedLogs() as events:
+            service.announced()
+        return [str(each["command"]) for each in events if "command" in each]
+
+    def test_how_to_talk(self) -> None:
+        tls = DaemonConfig(tls_self_signed=True)
+        users = self.file("users", "")
+        here = "tcp:7"
+        for config, expected in (
+            ({}, "nc localhost 9001"),
+            ({"password_file": users}, "netsuite line connect localhost:9001"),
+            (
+                {"password_file": users, "daemon": tls},
+                "netsuite line connect localhost:9001 --tls",
+            ),
+            (
+                {"daemon": tls, "starttls": "offered"},
+                "netsuite line connect localhost:9001 --starttls",
+            ),
+            ({"listen": (), "telnet": (here, here)}, "telnet localhost 7"),
+            (
+                {"listen": (), "telnet": (here,), "daemon": tls},
+                "openssl s_client -quiet -connect localhost:7",
+            ),
+            ({"listen": ("unix:/run/x",), "telnet": (here,)}, "telnet localhost 7"),
+        ):
+            self.assertEqual(self.said(**config), [expected])
 
     def test_channels(self) -> None:
         service = self.build(channels=True)
