@@ -1,6 +1,9 @@
 """What a configuration of a line service cannot be, and what is said of one that runs."""
 
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netsuite.line.app import LineApp
@@ -11,6 +14,8 @@ from netsuite.service import ConfigError, SettingError
 if TYPE_CHECKING:
     from netsuite.line.service import LineConfig
     from netsuite.service import Listening
+
+_READ_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
 def check_fronts(config: "LineConfig") -> None:
@@ -74,6 +79,15 @@ def check_logins(config: "LineConfig", app: LineApp) -> None:
     if config.login_timeout is not None and not (app.login_required or config.ssh):
         problem = "without logins: expected password-file, token-file or ssh too"
         raise SettingError("login_timeout", problem)
+
+
+def open_to_others(files: Iterable[Path | None]) -> Iterator[str]:
+    """A line for each file of secrets that others than its owner can read."""
+    for path in files:
+        with suppress(OSError):
+            mode = 0 if path is None else stat.S_IMODE(path.stat().st_mode)
+            if mode & _READ_BY_OTHERS:
+                yield f"{path}: mode {mode:04o}: others can read it; expected 0600"
 
 
 def ways_to_talk(

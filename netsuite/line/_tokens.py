@@ -146,10 +146,10 @@ def _parsed(path: Path, data: bytes) -> dict[bytes, Token]:
         try:
             token = _token_of(words)
         except ValueError as error:
-            raise TokenError(f"{path}:{number}: {error}") from None
+            raise TokenError(f"{path}, line {number}: {error}") from None
         if token.digest in found:
             same = lines[token.digest]
-            raise TokenError(f"{path}:{number}: the same token as in line {same}")
+            raise TokenError(f"{path}, line {number}: the same token as in line {same}")
         found[token.digest] = token
         lines[token.digest] = number
     return found
@@ -169,7 +169,7 @@ def _token_of(words: list[bytes]) -> Token:
     except ValueError:
         digest = b""
     if digits == first or len(digest) != sha256().digest_size:
-        raise ValueError(f"no digest in front, which has 64 digits: {_EXPECTED}")
+        raise ValueError(f"no SHA-256 in 64 hexadecimal digits: {_EXPECTED}")
     roles = _roles(rest[0]) if rest else ()
     return Token(digest, user, frozenset(roles))
 

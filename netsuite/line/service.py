@@ -18,6 +18,7 @@ from netsuite.line._service_checks import (
     check_company,
     check_fronts,
     check_logins,
+    open_to_others,
     ways_to_talk,
 )
 from netsuite.line.app import LineApp
@@ -175,6 +176,7 @@ class LineService(Daemon):
         self.app = self._served.app
         check_logins(config, self.app)
         self._starttls = config.starttls is not None
+        self._secrets = config.password_file, config.token_file
         self.factory = LineFactory(self.app, reactor)
         self.telnet = TelnetFactory(self.app, reactor) if config.telnet else None
         self.ssh = _ssh_factory(self._served, config, reactor) if config.ssh else None
@@ -254,6 +256,7 @@ class LineService(Daemon):
             commit()
             reload()
             self._watch_silence(config)
+            self._warn_of_files()
 
         return commit_all
 
@@ -264,12 +267,18 @@ class LineService(Daemon):
             self._served.transcript.reopen()
 
     def announced(self) -> None:
-        """Say how to try it."""
+        """Say how to try it, and which files are others' to read."""
+        self._warn_of_files()
         ways = ways_to_talk(
             self.listening, starttls=self._starttls, logs_in=self.app.login_required
         )
         for command in ways:
             self._log.info("talk to it: {command}", command=command)
+
+    def _warn_of_files(self) -> None:
+        if not self.is_worker:
+            for text in open_to_others(self._secrets):
+                self._log.warn("{text}", text=text)
 
 
 def _replies_of(factory: LineFactory) -> Callable[[], Mapping[str, int]]:

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
@@ -315,6 +316,25 @@ class AdditionTests(SynchronousTestCase):
         error = self.assertRaises(ConfigError, service.reload, DaemonConfig())
         self.assertIn(str(tokens), str(error))
         self.assertEqual(self.talk(service, b"auth plain bob new\n"), b"OK\r\n")
+
+    def test_files_that_others_can_read(self) -> None:
+        files: dict[str, Any] = {
+            "password_file": self.file("users", ""),
+            "token_file": self.file("tokens", ""),
+        }
+        service = self.build(**files)
+        for mode, warned in ((0o600, False), (0o640, True), (0o604, True), (0o622, False)):
+            for path in files.values():
+                path.chmod(mode)
+            for happens in (service.announced, partial(service.reload, DaemonConfig())):
+                with capturedLogs() as events:
+                    happens()
+                said = [str(each["text"]) for each in events if each["log_level"].name == "warn"]
+                expected = [
+                    f"{path}: mode {mode:04o}: others can read it; expected 0600"
+                    for path in files.values()
+                ]
+                self.assertEqual(said, expected if warned else [])
 
     def test_files_that_cannot_be_used(self) -> None:
         for name, complaint in [

@@ -54,11 +54,11 @@ class TokenTests(SynchronousTestCase):
 
     MISTAKES = {
         "t0psecret": "2: 1 word: expected sha256:DIGEST USER",
-        "t0psecret ann": "2: no digest in front, which has 64 digits: expected sha256:DIGEST USER",
-        "sha256:t0psecret ann": "2: no digest in front",
-        f"sha256:{'0' * 63} ann": "2: no digest in front",
-        f"sha256:{'0' * 66} ann": "2: no digest in front",
-        f"{'0' * 64} ann": "2: no digest in front",
+        "t0psecret ann": "2: no SHA-256 in 64 hexadecimal digits: expected sha256:DIGEST USER",
+        "sha256:t0psecret ann": "2: no SHA-256 in 64 hex",
+        f"sha256:{'0' * 63} ann": "2: no SHA-256 in 64 hex",
+        f"sha256:{'0' * 66} ann": "2: no SHA-256 in 64 hex",
+        f"{'0' * 64} ann": "2: no SHA-256 in 64 hex",
         f"sha256:{'0' * 64} ann a, b": "2: 4 words: expected sha256:DIGEST USER",
         f"sha256:{'0' * 64} ann a,,b": "2: a role without a name: expected ROLE,ROLE",
         f"sha256:{'0' * 64} t0psecret\udcff": "2: no UTF-8: expected a text file",
@@ -70,7 +70,7 @@ class TokenTests(SynchronousTestCase):
         for line, expected in self.MISTAKES.items():
             path = self.file(f"sha256:{'1' * 64} bob\n{line}\n")
             error = self.assertRaises(TokenError, Tokens.from_file, path)
-            self.assertTrue(str(error).startswith(f"{path}:{expected}"), str(error))
+            self.assertTrue(str(error).startswith(f"{path}, line {expected}"), str(error))
             self.assertNotIn("t0psecret", str(error))
 
     def test_no_file(self) -> None:
