@@ -14,11 +14,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from netsuite.line._client_commands import CommandInfo, CommandList
 from netsuite.line._client_errors import in_seconds
-from netsuite.line._shell_input import Input
+from netsuite.line._client_wire import typed
+from netsuite.line._shell_input import LONGEST, Input
 from netsuite.line._shell_options import PROGRAM, ConnectOptions, Trouble
 from netsuite.line._shell_text import visible
 from netsuite.line._wire import literal_length
 from netsuite.line.client import (
+    LineArgumentError,
     LineClient,
     LineClientError,
     LineConnectionError,
@@ -41,25 +43,41 @@ class Screen:
     :param notes: what is no reply, but has to be said.
     """
 
-    def __init__(self, output: TextIO, terminal: bool, notes: TextIO) -> None:
+    def __init__(self, output: TextIO, terminal: bool, notes: TextIO | None) -> None:
         self._output = output
         self._terminal = terminal
         self._notes = notes
 
     def line(self, text: str) -> None:
-        """Show a line."""
+        """Show a line.
+
+        :raises Trouble: if it cannot be written.
+        :raises BrokenPipeError: if nobody wants to read it.
+        """
         shown = visible(text) if self._terminal else text
-        self._output.write(shown.encode(errors="backslashreplace").decode() + "\n")
+        try:
+            self._output.write(shown.encode(errors="backslashreplace").decode() + "\n")
+        except OSError as error:
+            raise _unwritten(error) from None
 
     def note(self, text: str) -> None:
         """Say something that is no reply."""
+        if self._notes is None:
+            return
         line = visible(text).encode(errors="backslashreplace").decode()
         self._notes.write(f"{PROGRAM}: {line}\n")
         self._notes.flush()
 
     def flush(self) -> None:
-        """Have it seen now."""
-        self._output.flush()
+        """Have it seen now; raises as :meth:`line` does."""
+        try:
+            self._output.flush()
+        except OSError as error:
+            raise _unwritten(error) from None
+
+
+def _unwritten(error: OSError) -> Exception:
+    return error if isinstance(error, BrokenPipeError) else Trouble(f"output: {error.strerror}")
 
 
 class Watch:
@@ -200,6 +218,8 @@ class Pipe:
         while (line := await self._next()) is not None:
             if not line.strip():
                 continue
+            if self._source is not None:
+                check(line, self._source.where)
             command = self._commands.of(line)
             if command.name == "STARTTLS":
                 raise Trouble("STARTTLS: expected --starttls in place of the command")
@@ -391,6 +411,18 @@ def counts(command: CommandInfo, line: str) -> int | None:
     return None if found is None else found[1]
 
 
+def check(line: str, where: str) -> None:
+    """See that a line can be sent.
+
+    :param where: it comes from.
+    :raises Trouble: if it cannot; who typed it has to know, the server is all right.
+    """
+    try:
+        typed(line, LONGEST)
+    except LineArgumentError as error:
+        raise Trouble(f"{where}: {error}") from None
+
+
 def client_of(
     options: ConnectOptions, reactor: Any, password: str | None, **more: Any
 ) -> LineClient:
@@ -407,7 +439,7 @@ def client_of(
         user=options.user,
         password=password,
         insecure_login=options.insecure_login,
-        line_length=1024 * 1024,
+        line_length=LONGEST,
         max_in_flight=AHEAD,
         **more,
     )

@@ -27,11 +27,18 @@ class Input:
         self._reactor = reactor
         self._descriptor = descriptor
         self._held = bytearray()
+        self._number = 1
+        self._next = 1
         self._ended = False
         self._wanted: SimpleQueue[None] = SimpleQueue()
         self._reading = False
         self._waiting: Deferred[None] | None = None
         self._thread: threading.Thread | None = None
+
+    @property
+    def where(self) -> str:
+        """Which line was asked for last, for people."""
+        return f"standard input, line {self._number}"
 
     async def line(self) -> bytes | None:
         """The next line without its end; None if there are no more.
@@ -39,10 +46,11 @@ class Input:
         :raises InputError: for one that does not end.
         """
         at = 0
+        self._number = self._next
         while (end := self._held.find(b"\n", at)) < 0:
             at = len(self._held)
             if at > LONGEST:
-                raise InputError(f"a line of more than {LONGEST} bytes")
+                raise InputError(f"{self.where}: a line of more than {LONGEST} bytes")
             if not await self._more():
                 return self._taken(at, at).removesuffix(b"\r") if at else None
         return self._taken(end, end + 1).removesuffix(b"\r")
@@ -54,11 +62,13 @@ class Input:
         """
         while len(self._held) < count:
             if not await self._more():
-                raise InputError(f"expected {count} bytes of literal, not {len(self._held)}")
+                expected = f"expected {count} bytes of literal, not {len(self._held)}"
+                raise InputError(f"{self.where}: {expected}")
         return self._taken(count, count)
 
     def _taken(self, end: int, rest: int) -> bytes:
         data = bytes(self._held[:end])
+        self._next += self._held.count(b"\n", 0, rest)
         del self._held[:rest]
         return data
 

@@ -11,7 +11,8 @@ from typing import Any, TextIO
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from netsuite.line._shell import Conversation, Pipe, Screen, Watch, client_of
+from netsuite.line._shell import Conversation, Pipe, Screen, Watch, check, client_of
+from netsuite.line._shell_hints import with_hint
 from netsuite.line._shell_input import Input, InputError
 from netsuite.line._shell_options import (
     EXIT_TROUBLE,
@@ -34,10 +35,8 @@ def connect(arguments: Sequence[str]) -> int:
     :param arguments: without ``netsuite line connect``.
     :returns: the exit status.
     """
-    server = ""
     try:
-        options = options_of(arguments)
-        server = options.server
+        options = _options(arguments)
         talks = not options.commands and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
         password = _password(options)
         if options.history is not None:
@@ -45,16 +44,33 @@ def connect(arguments: Sequence[str]) -> int:
         reactor = _reactor(talks)
         session = (_Talk if talks else _Piped)(options, password, reactor)
         return _run(reactor, session.main, session.interrupt)
-    except Trouble as trouble:
+    except (Trouble, InputError) as trouble:
+        _abandon_output()
         return _complain(str(trouble))
-    except (LineClientError, InputError) as error:
-        return _complain(f"{server}: {error}")
+    except LineClientError as error:
+        return _complain(f"{options.server}: {with_hint(error, options)}")
     except BrokenPipeError:
         # Whoever read our output has seen enough; we end as the signal would have ended us.
         _abandon_output()
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return _INTERRUPTED
+
+
+def _options(arguments: Sequence[str]) -> ConnectOptions:
+    """The options, and whether there is all that they need.
+
+    :raises Trouble: if not.
+    """
+    options = options_of(arguments)
+    if sys.stdout is None:
+        raise Trouble("output: it is closed")
+    if sys.stdin is None and not options.commands:
+        raise Trouble("standard input: it is closed")
+    for number, line in enumerate(options.commands, 1):
+        if line.strip():
+            check(line, f"--command, number {number}")
+    return options
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
@@ -130,6 +146,14 @@ def _run(
 
 def _abandon_output() -> None:
     """Let what could not be written go nowhere: Python would try again at its end."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        pass
+    else:
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
@@ -150,6 +174,7 @@ class _Piped:
         self._over: Deferred[None] = Deferred()
         self._running: Deferred[int] | None = None
         self._why: Exception | None = None
+        self._unwritten: Exception | None = None
         self._client = client_of(
             options, reactor, password,
             timeout=options.timeout, reconnect=False,
@@ -166,6 +191,8 @@ class _Piped:
             return _INTERRUPTED
         except BaseException:
             self._client.drop()  # what was not sent is of no use any more
+            if self._unwritten is not None:
+                raise self._unwritten from None
             raise
         finally:
             await self._client.close()
@@ -191,8 +218,12 @@ class _Piped:
             self._over.callback(None)
 
     def _pushed(self, text: str) -> None:
-        self._screen.line(f"* {text}")
-        self._screen.flush()
+        try:
+            self._screen.line(f"* {text}")
+            self._screen.flush()
+        except (Trouble, BrokenPipeError) as error:
+            self._unwritten = error
+            self._client.drop()
 
 
 class _Talk:
