@@ -76,6 +76,18 @@ def test_nobody_reads_the_output() -> None:
         assert process.wait(PATIENCE) == 128 + signal.SIGPIPE
 
 
+def test_a_disk_that_is_full() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = run(input=b"add 1 2\n", stdout=full)
+    complaint = b"netsuite line stdio: standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, complaint)
+
+
+def test_a_disk_that_is_full_of_complaints_too() -> None:
+    with Path("/dev/full").open("wb") as full:
+        assert run(input=b"add 1 2\n", stdout=full, stderr=full).returncode == 1
+
+
 def test_a_signal_lets_it_finish(tmp_path: Path) -> None:
     go_on = tmp_path / "go"
     with start(stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

@@ -11,6 +11,7 @@ the end of its input, once all is answered::
 """
 
 import argparse
+import errno
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ReactorNotRunning
 from twisted.internet.interfaces import IAddress
+from twisted.internet.main import CONNECTION_LOST
 from twisted.logger import (
     FilteringLogObserver,
     LogLevel,
@@ -44,7 +46,11 @@ __all__ = ["main", "serve"]
 
 _PROGRAM = "netsuite line stdio"
 _EXIT_USAGE = 2
+_EXIT_TROUBLE = 1
 _OUTPUT_GONE = 128 + signal.SIGPIPE
+
+#: What writing ends with when whoever reads has gone, which is no trouble.
+_GONE = {errno.EPIPE, errno.ECONNRESET}
 
 #: Seconds that a session has to finish, once a signal asks for it.
 _GRACE_SECONDS = 10.0
@@ -76,9 +82,11 @@ class StandardStream(StandardIO):
     """Standard input and output as one stream, which ends when its output does.
 
     :ivar ended: why it has, once it has.
+    :ivar trouble: what kept the output from being written, if it was not that its reader is gone.
     """
 
     ended: Failure | None = None
+    trouble: OSError | None = None
 
     def __init__(
         self, protocol: LineProtocol, stdin: int, stdout: int, reactor: Any, peer: IAddress
@@ -86,6 +94,21 @@ class StandardStream(StandardIO):
         self._peer = peer
         self._waiting: list[Deferred[None]] = []
         super().__init__(protocol, stdin, stdout, reactor)
+        self._writer.writeSomeData = self._write_some  # Twisted's own forgets the error
+
+    def _write_some(self, data: bytes) -> int | Exception:
+        writer = self._writer
+        try:
+            sent = os.write(writer.fd, data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            if error.errno not in _GONE:
+                self.trouble = error
+            return CONNECTION_LOST
+        if sent == len(data) and writer.enableReadHack:
+            writer.startReading()  # to see its other end close
+        return sent
 
     def childConnectionLost(self, fd: str, reason: Failure) -> None:
         """The input has ended, or nobody takes the output any more."""
@@ -153,7 +176,8 @@ def serve(
     :param user: who is there, if that is known.
     :param roles: what that user may do.
     :returns: fires when it has ended; fails with
-        :class:`~twisted.internet.error.ConnectionLost` if nobody took the output.
+        :class:`~twisted.internet.error.ConnectionLost` if nobody took the output, and with
+        OSError if it could not be written for another reason, such as a disk that is full.
     """
     factory = StandardFactory(app, reactor)
     factory.user, factory.roles = user, roles
@@ -168,6 +192,8 @@ def serve(
         return stream.when_ended()
 
     def check(_: None) -> None:
+        if stream.trouble is not None:
+            raise stream.trouble
         if stream.ended is not None and not stream.ended.check(ConnectionDone):
             stream.ended.raiseException()
 
@@ -212,7 +238,16 @@ def main(arguments: Sequence[str]) -> int:
         for descriptor in (0, 1):
             with suppress(OSError):
                 os.set_blocking(descriptor, True)
-    return _OUTPUT_GONE if lost else 0
+    return _status_of(lost[0].value) if lost else 0
+
+
+def _status_of(error: BaseException | None) -> int:
+    """How to end with an error; all but a reader who has gone get a line."""
+    if not isinstance(error, OSError):
+        return _OUTPUT_GONE
+    if not _is_peer_s(2):
+        _complain(f"standard output: {error.strerror}")
+    return _EXIT_TROUBLE
 
 
 class _Parser(argparse.ArgumentParser):
@@ -249,14 +284,21 @@ def _options_of(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _begin_log() -> None:
     """Log what an operator has to know on standard error, unless that is the peer's too."""
-    with suppress(OSError):
-        if not os.isatty(2) and (os.path.sameopenfile(2, 0) or os.path.sameopenfile(2, 1)):
-            globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)
-            return
+    if _is_peer_s(2):
+        globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)
+        return
     observer = FilteringLogObserver(
         textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(LogLevel.warn)]
     )
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+
+
+def _is_peer_s(descriptor: int) -> bool:
+    """Whether what is written there goes to the peer, and not to a terminal."""
+    with suppress(OSError):
+        if not os.isatty(descriptor):
+            return any(os.path.sameopenfile(descriptor, each) for each in (0, 1))
+    return False
 
 
 def _complain(text: str) -> int:
