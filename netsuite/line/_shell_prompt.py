@@ -7,7 +7,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from netsuite.line._client_commands import CommandList
 from netsuite.line._shell_input import Input
-from netsuite.line._shell_text import candidates
+from netsuite.line._shell_text import candidates, starred
 from netsuite.net.aio import as_deferred
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class ToolkitEditor:
     """A line that can be edited, with history and completion.
 
     :param commands: gives what the server knows, for completion.
-    :param secret: whether a line is better not remembered.
+    :param secret: whether a line is better not remembered, nor its arguments shown.
     :param history: a file that remembers the others.
     :raises ImportError: without prompt_toolkit.
     """
@@ -80,6 +80,7 @@ class ToolkitEditor:
             history=_history(secret, history),
             completer=_completer(commands),
             complete_while_typing=False,
+            input_processors=[_stars(secret)],
         )
         self._above = StdoutProxy(sleep_between_writes=0.05)
 
@@ -121,6 +122,19 @@ def _completer(commands: Callable[[], CommandList | None]) -> Any:
                 yield Completion(text, -typed, display_meta=meaning)
 
     return CommandCompleter()
+
+
+def _stars(secret: Secret) -> Any:
+    from prompt_toolkit.layout.processors import Processor, Transformation  # noqa: PLC0415
+
+    class Stars(Processor):
+        def apply_transformation(self, transformation_input: Any) -> Any:
+            text = transformation_input.document.text
+            if not secret(text):
+                return Transformation(transformation_input.fragments)
+            return Transformation([("", starred(text))])
+
+    return Stars()
 
 
 def _history(secret: Secret, path: str | None) -> Any:

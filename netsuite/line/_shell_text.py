@@ -24,6 +24,13 @@ def _shown(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
+def starred(line: str) -> str:
+    """A line whose arguments are secret, as it may be seen."""
+    name = len(line) - len(line.lstrip()) + len(line.split(None, 1)[0])
+    rest = ("*" if not each.isspace() else each for each in line[name:])
+    return line[:name] + "".join(rest)
+
+
 class Candidate(NamedTuple):
     """How a word may go on.
 

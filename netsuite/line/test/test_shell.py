@@ -13,7 +13,7 @@ from netsuite.line import tools
 from netsuite.line._client_commands import ArgumentInfo, CommandInfo, CommandList
 from netsuite.line._shell import Commands, Pipe, Screen, Watch, client_of, counts
 from netsuite.line._shell_options import ConnectOptions, Trouble, options_of
-from netsuite.line._shell_text import candidates, visible
+from netsuite.line._shell_text import candidates, starred, visible
 from netsuite.line.client import LineConnectionError
 from netsuite.line.test.memory import settle
 from netsuite.line.test.test_client import ClientCase
@@ -50,6 +50,15 @@ class TextTests(SynchronousTestCase):
             ("\udcff", r"\udcff"),
         ):
             self.assertEqual(visible(text), shown)
+
+    def test_arguments_that_are_secret(self) -> None:
+        for line, shown in (
+            ("AUTH", "AUTH"),
+            ("AUTH ", "AUTH "),
+            ('  auth plain me "open sesame" ', "  auth ***** ** ***** ******* "),
+            ("auth\ttoken \u65e5", "auth\t***** *"),
+        ):
+            self.assertEqual(starred(line), shown)
 
     def offered(self, line: str) -> list[str]:
         return [each.text for each in candidates(KNOWN, line)]
