@@ -18,6 +18,7 @@ import socket
 import sys
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NoReturn
 
 from twisted.internet._posixstdio import StandardIO
@@ -94,10 +95,10 @@ class StandardStream(StandardIO):
         self._peer = peer
         self._waiting: list[Deferred[None]] = []
         super().__init__(protocol, stdin, stdout, reactor)
-        self._writer.writeSomeData = self._write_some  # Twisted's own forgets the error
+        writer: Any = self._writer
+        writer.writeSomeData = partial(self._write_some, writer)  # Twisted's forgets the error
 
-    def _write_some(self, data: bytes) -> int | Exception:
-        writer = self._writer
+    def _write_some(self, writer: Any, data: bytes) -> int | Exception:
         try:
             sent = os.write(writer.fd, data)
         except (BlockingIOError, InterruptedError):

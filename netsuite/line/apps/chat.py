@@ -3,11 +3,12 @@
 A room is a channel (:mod:`netsuite.line.channels`), there while somebody is in it. Whoever is reads
 ``* MESSAGE room text``, the text being ``<ann> hello`` for what is said, ``* ann waves`` for what
 is done, and ``-- ann joins`` for what happens. What is for one person alone comes on the channel
-``@ann``.
+``@ann``. Whoever has logged in is known by the user's name at once, if it is free and will do.
 """
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from netsuite.line._arguments import Rest
@@ -44,13 +45,16 @@ class Chat:
             app.command(rate=self._rate)(heard)
         for quiet in (self.leave, self.rooms, self.who):
             app.command()(quiet)
+        app.on_connect.append(self._welcome)
 
     def nick(self, session: Session, name: str) -> None:
         """Be known by a name."""
-        self._check(name)
+        self._check("name", name)
         if self._people.get(name.casefold(), session) is not session:
             raise CommandError("name-taken", f"{name}: somebody has it")
         old = session.state.get("nick")
+        if old == name:
+            return
         if old is None:
             self._alone.subscribe(session, f"@{name}")
             session.state["rooms"] = set()
@@ -67,7 +71,7 @@ class Chat:
     def join(self, session: Session, room: str) -> None:
         """Enter a room, and hear what is said there from now on."""
         nick, room = self._nick(session), room.lower()
-        self._check(room)
+        self._check("room", room)
         if room not in session.state["rooms"]:
             self._rooms.subscribe(session, room)
             self._rooms.publish(room, f"-- {nick} joins")
@@ -106,6 +110,7 @@ class Chat:
 
     def _nick(self, session: Session, room: str | None = None) -> str:
         """The name of somebody who has one, and is in the room if there is to be one."""
+        self._welcome(session)
         if "nick" not in session.state:
             raise CommandError("no-name", "expected NICK first")
         if room is not None and room.lower() not in session.state["rooms"]:
@@ -113,10 +118,16 @@ class Chat:
         nick: str = session.state["nick"]
         return nick
 
-    def _check(self, name: str) -> None:
+    def _welcome(self, session: Session) -> None:
+        """Have somebody who has logged in be known by the user's name, if it will do."""
+        if session.user is not None and "nick" not in session.state:
+            with suppress(CommandError):
+                self.nick(session, session.user)
+
+    def _check(self, what: str, name: str) -> None:
         if len(name) > self._name_length or not _WORD.fullmatch(name):
             text = f"expected 1 to {self._name_length} letters, digits, hyphens and underscores"
-            raise CommandError("bad-argument", f"name: {text}")
+            raise CommandError("bad-argument", f"{what}: {text}")
 
     def _gone(self, session: Session) -> None:
         nick = session.state.pop("nick")

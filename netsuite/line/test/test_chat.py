@@ -134,12 +134,51 @@ class Names(ChatTests):
         ann.disconnect()
         self.person("eve")
 
+    def test_the_same_name_is_no_news(self) -> None:
+        ann, bob = self.person("ann", "x"), self.person("bob", "x")
+        self.assertEqual(ann.ask("NICK ann"), "OK")
+        self.assertEqual(self.heard(bob), [])
+        self.assertEqual(bob.ask("MSG ann hello"), "OK")
+        self.assertEqual(self.heard(ann)[-1], "@ann <bob> hello")
+        self.assertEqual(ann.ask("NICK Ann"), "OK")
+        self.assertEqual(self.heard(bob), ["x -- ann is now Ann"])
+
+    def logged_in(self, user: str) -> LineTestClient:
+        return self.app.test_client(clock=self.clock, user=user)
+
+    def test_who_has_logged_in_has_a_name(self) -> None:
+        ann, bob = self.logged_in("ann"), self.logged_in("bob")
+        self.assertEqual(bob.ask("MSG ann hello"), "OK")
+        self.assertEqual(self.heard(ann), ["@ann <bob> hello"])
+        self.assertEqual(ann.ask("NICK eve"), "OK")
+        self.person("ann")
+
+    def test_a_user_name_that_will_not_do(self) -> None:
+        self.made(people=2)
+        self.person("ann")
+        for user in ("ANN", "a.b"):
+            self.refused(self.logged_in(user), "JOIN x", "no-name")
+        self.person("bob")
+        self.refused(self.logged_in("cat"), "JOIN x", "no-name")
+
+    def test_a_name_comes_with_a_login(self) -> None:
+        tokens = Tokens()
+        tokens.add("t0p", "ann")
+        self.app.add(Authentication(tokens=tokens))
+        client = self.app.test_client(clock=self.clock, secure=True)
+        self.assertEqual(client.ask("AUTH TOKEN t0p"), "OK")
+        self.assertEqual(client.ask("JOIN x"), "OK")
+        self.assertEqual(client.lines("WHO x"), ["ann"])
+        self.assertEqual(client.ask("LOGOUT"), "OK")
+        self.assertEqual(client.ask("AUTH TOKEN t0p"), "OK")
+        self.assertEqual(client.lines("WHO x"), [])
+
     def test_names_are_words(self) -> None:
         client = self.person("ann")
         words = ('""', "a.b", "@ann", "-a", "_a", '"a b"', "a" * 21, "\u202ea", "<a>", "a\u0301")
         for name in words:
             self.refused(client, f"NICK {name}", "bad-argument name: expected 1 to 20 letters")
-            self.refused(client, f"JOIN {name}", "bad-argument name: expected 1 to 20 letters")
+            self.refused(client, f"JOIN {name}", "bad-argument room: expected 1 to 20 letters")
         for name in ("a", "a" * 20, "7", "a-b_c", "Ünal", "日本"):
             self.assertEqual(client.ask(f"NICK {name}"), "OK")
             self.assertEqual(client.ask(f"JOIN {name}"), "OK")
