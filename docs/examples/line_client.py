@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.task import react
 
-from netsuite.line.client import LineClient, LineError
+from netsuite.line.client import LineClient, LineClientError, LineError
 
 
 async def main(reactor: Any, where: str = "tcp:localhost:9001") -> None:
@@ -31,4 +31,12 @@ async def main(reactor: Any, where: str = "tcp:localhost:9001") -> None:
         print(number, square)
 
 
-react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)), sys.argv[1:])
+async def run(*arguments: Any) -> None:
+    """End with one line if the server is not there."""
+    try:
+        await main(*arguments)
+    except LineClientError as error:
+        sys.exit(str(error))
+
+
+react(lambda *arguments: Deferred.fromCoroutine(run(*arguments)), sys.argv[1:])

@@ -3,19 +3,20 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from twisted.internet import task
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.ssl import Certificate, optionsForClientTLS
 
-from netsuite.line.client import LineClient
+from netsuite.line.client import LineClient, LineClientError
 
 trusted = Certificate.loadPEM(Path("cert.pem").read_bytes())
 
 
-async def main(reactor: IReactorTime, port: str = "9001", user: str = "bob") -> None:
-    """Show what is published, until somebody stops it."""
+async def watch(reactor: Any, port: str = "9001", user: str = "bob") -> None:
+    """Show what is published."""
     endpoint = wrapClientTLS(
         optionsForClientTLS("localhost", trusted), HostnameEndpoint(reactor, "localhost", int(port))
     )
@@ -25,6 +26,18 @@ async def main(reactor: IReactorTime, port: str = "9001", user: str = "bob") -> 
         print(*await client.lines("NAMES"), sep="\n", flush=True)
         async for message in subscription:
             print(message.text, flush=True)
+
+
+async def main(reactor: Any, *arguments: str) -> None:
+    """Watch until somebody stops it."""
+    watching = Deferred.fromCoroutine(watch(reactor, *arguments))
+    reactor.addSystemEventTrigger("before", "shutdown", watching.cancel)
+    try:
+        await watching
+    except CancelledError:
+        pass
+    except LineClientError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
