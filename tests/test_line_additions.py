@@ -5,6 +5,7 @@ import signal
 import socket
 import ssl
 import stat
+import subprocess
 from hashlib import sha256
 from pathlib import Path
 
@@ -140,3 +141,32 @@ def test_the_chat(tmp_path: Path) -> None:
         bob.sendall(b"nick bob\r\njoin kitchen\r\nsay kitchen tea?\r\n")
         assert heard.readline() == b"* MESSAGE kitchen -- bob joins\r\n"
         assert heard.readline() == b"* MESSAGE kitchen <bob> tea?\r\n"
+
+
+def test_ssh_within_tls(tmp_path: Path, certificate: Path) -> None:
+    subprocess.run(
+        ["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", "key"], cwd=tmp_path, check=True
+    )
+    (tmp_path / "authorized").write_text(f'user="ann" {(tmp_path / "key.pub").read_text()}')
+    tls = f"tlsCert={certificate}/cert.pem:tlsKey={certificate}/key.pem"
+    with running(
+        tmp_path,
+        *("--app=chat", f"--ssh=tcp:0:interface=127.0.0.1:{tls}", "--ssh-host-key=host"),
+        *("--ssh-generate-host-key", "--ssh-authorized-keys=authorized"),
+        service="netsuite-line",
+    ) as service:
+        through = f"ProxyCommand=openssl s_client -quiet -connect 127.0.0.1:{service.port}"
+        done = subprocess.run(
+            [
+                *("ssh", "-F", "none", "-i", "key", "-o", "BatchMode=yes", "-o", through),
+                *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=known"),
+                *("ann@localhost", "MSG ann hello"),
+            ],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (0, b"OK\n"), done.stderr
+        assert "Traceback" not in service.log()

@@ -18,7 +18,14 @@ from twisted.conch.ssh.transport import (
 )
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.portal import Portal
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHandshakeListener,
+    IPushProducer,
+    IReactorTime,
+    ISSLTransport,
+)
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -60,7 +67,7 @@ def _of(wanted: Sequence[bytes], there: Sequence[bytes]) -> list[bytes]:
     return [each for each in wanted if each in there]
 
 
-@implementer(IPushProducer)
+@implementer(IHandshakeListener, IPushProducer)
 class SSHProtocol(SSHServerTransport):
     """One SSH connection."""
 
@@ -83,6 +90,7 @@ class SSHProtocol(SSHServerTransport):
         self.is_over = False
         self.peer = ""
         self._full = False
+        self._shaking_hands = False
         self._draining = False
         self._services = 0
         self._timer: IDelayedCall | None = None
@@ -93,6 +101,7 @@ class SSHProtocol(SSHServerTransport):
         self.supportedPublicKeys = list(factory.algorithms)
         self.peer = shown_address(self.transport.getPeer())
         factory.counters.connection_opened(self)
+        self._shaking_hands = ISSLTransport.providedBy(self.transport)
         send_at_once(self.transport)
         self.transport.registerProducer(self, True)
         self._in(factory.login_time, self._not_in_time)
@@ -155,6 +164,12 @@ class SSHProtocol(SSHServerTransport):
             self._close()
             super().sendDisconnect(reason, desc)
 
+    def handshakeCompleted(self) -> None:
+        """TLS below has begun: what comes from now on is read when we like."""
+        self._shaking_hands = False
+        if self._full:
+            self.transport.pauseProducing()
+
     def ssh_DISCONNECT(self, packet: bytes) -> None:
         """The peer says why, and closes."""
         self._close()
@@ -180,7 +195,8 @@ class SSHProtocol(SSHServerTransport):
     def pauseProducing(self) -> None:
         """The transport has enough to send: no session sends, and nothing is read."""
         self._full = True
-        self.transport.pauseProducing()
+        if not self._shaking_hands:  # what is written waits for the handshake, which has to be read
+            self.transport.pauseProducing()
         self._takes_changed()
 
     def resumeProducing(self) -> None:
