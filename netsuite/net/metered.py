@@ -7,6 +7,9 @@ too fast is answered by not reading, writing too fast by not writing: the kernel
 and TCP tells the peer, our own fills and the producer is paused. Nothing is buffered for a
 rate's sake.
 
+What a protocol writes while it is given bytes is sent as soon as it has been given them, all of it
+together: mostly the socket takes it, and no turn of the reactor is waited for.
+
 A connection under a rate takes its tokens one turn ahead (:mod:`netsuite.net._shaping`), so
 a byte's way costs a subtraction and a comparison, and the clock is asked once a turn.
 """
@@ -40,6 +43,7 @@ class Metered(Meter):
     # In slots, because Twisted's transports fill their dictionaries to the brim: a few more
     # attributes would double them.
     __slots__ = (
+        "_answer",
         "_reading",
         "_wants_reading",
         "_writing",
@@ -49,6 +53,9 @@ class Metered(Meter):
         "on_lost",
     )
     bytes_sent: int  # counted here
+    #: Whether something is to be sent of what the protocol has written while it was given
+    #: bytes; None while it is not being given any.
+    _answer: bool | None
     _reading: Direction | None
     _writing: Direction | None
     doRead: Callable[[], Any]
@@ -60,6 +67,7 @@ class Metered(Meter):
         self.on_lost: Callable[[Failure], object] | None = None
         self._reading = self._writing = None
         self._wants_reading = False
+        self._answer = None
         super().__init__(*arguments)
 
     def shape(
@@ -104,8 +112,15 @@ class Metered(Meter):
         self.bytes_received += size
         if self._reading is not None:
             self._reading.credit -= size
-        self.protocol.dataReceived(data)  # type: ignore[attr-defined]  # the transport's
-        return None
+        self._answer = False
+        try:
+            self.protocol.dataReceived(data)  # type: ignore[attr-defined]  # the transport's
+        finally:
+            wanted, self._answer = self._answer, None
+            if wanted and not self._is_simple():
+                self.startWriting()
+                wanted = False
+        return self._send_answer() if wanted else None
 
     def _read_within_rate(self) -> Any:
         """Stands in for ``doRead``: tokens are bought when there is something to read."""
@@ -138,6 +153,40 @@ class Metered(Meter):
 
     # Writing.
 
+    def startWriting(self) -> None:
+        """Write when the peer can take it; an answer to bytes that it has sent, once it is whole.
+
+        An answer can mostly go out at once, and need not be waited for.
+        """
+        if self._answer is None:
+            super().startWriting()  # type: ignore[misc]  # the transport's
+        else:
+            self._answer = True
+
+    def stopWriting(self) -> None:
+        """Write no more for now."""
+        if self._answer:
+            self._answer = False
+        super().stopWriting()  # type: ignore[misc]  # the transport's
+
+    def _is_simple(self) -> bool:
+        """Whether there is nothing to do but to send, and nobody to ask."""
+        transport: Any = self
+        return bool(
+            self._writing is None
+            and transport.connected
+            and not transport.disconnecting
+            and not transport._writeDisconnecting
+            and not transport._aborting
+        )
+
+    def _send_answer(self) -> Any:
+        transport: Any = self
+        lost = transport.doWrite()
+        if lost is None and self.unsent:
+            self.startWriting()
+        return lost
+
     def writeSomeData(self, data: Any) -> Any:
         """Write what the rate allows; the number of bytes, or why the connection is lost."""
         writing = self._writing
@@ -146,7 +195,7 @@ class Metered(Meter):
                 writing.refill()
                 writing.grow()
             if writing.waiting:
-                self.stopWriting()  # type: ignore[attr-defined]  # the transport's
+                self.stopWriting()
                 return 0
             if len(data) > writing.credit:
                 data = memoryview(data)[: writing.credit]
@@ -162,7 +211,7 @@ class Metered(Meter):
 
     def _write_on(self) -> None:
         if self.connected and self.unsent:  # type: ignore[attr-defined]  # the transport's
-            self.startWriting()  # type: ignore[attr-defined]  # the transport's
+            self.startWriting()
 
     # The end.
 
