@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from netsuite.line._errors import CommandError
-from netsuite.line._wire import END, ERROR, PUSH, stuffed_bytes
+from netsuite.line._wire import END, ERROR, PUSH, stuffed
 
 #: First bytes of lines that may have to be stuffed.
 _MARKED = b".*E"
@@ -60,7 +60,7 @@ class Replies:
         if b"\n" in data or b"\r" in data:
             raise ReplyError("a line break within a line: give several lines")
         if data[:1] in _MARKED:
-            data = stuffed_bytes(data)
+            data = stuffed(data)
         return data + self.line_end
 
     def push(self, text: str) -> bytes:

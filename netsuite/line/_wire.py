@@ -5,7 +5,6 @@ reader takes off again (the dot-stuffing of RFC 5321 section 4.5.2, for three be
 """
 
 import re
-from collections.abc import Sequence
 
 #: The end of a reply of several lines.
 END = "."
@@ -14,8 +13,7 @@ END = "."
 ERROR = "ERR"
 PUSH = "*"
 
-_STUFFED = re.compile(r"[.*]|ERR(?![^ ])")
-_STUFFED_BYTES = re.compile(rb"[.*]|ERR(?![^ ])")
+_STUFFED = re.compile(rb"[.*]|ERR(?![^ ])")
 _LITERAL = re.compile(rb"\{(\d{1,19})\+?\}\Z")
 _WHITE = b" \t\r\x0b\x0c"  # what bytes.split() takes for white space, within a line
 
@@ -29,14 +27,9 @@ _PLAIN = re.compile(r'[^\s"{\x00-\x1f\x7f]\S*')
 _SHOWN = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 
-def stuffed(text: str) -> str:
+def stuffed(text: bytes) -> bytes:
     """A line of text as it is sent."""
-    return f".{text}" if _STUFFED.match(text) else text
-
-
-def stuffed_bytes(text: bytes) -> bytes:
-    """A line of text as it is sent."""
-    return b"." + text if _STUFFED_BYTES.match(text) else text
+    return b"." + text if _STUFFED.match(text) else text
 
 
 def unstuffed(line: str) -> str:
@@ -56,14 +49,6 @@ def quote(text: str) -> str:
         for each in text
     )
     return '"' + "".join(shown) + '"'
-
-
-def command_line(name: str, arguments: Sequence[object]) -> str:
-    """A command as it is sent, without the line end.
-
-    :param arguments: each is one word, quoted if need be; a float or an address as ``str`` has it.
-    """
-    return " ".join([name, *(quote(str(each)) for each in arguments)])
 
 
 def words_of(line: bytes) -> list[bytes]:
