@@ -88,18 +88,25 @@ NUMBERS = [
     *(b"\t5", b"5\t", b"5\tz"),
 ]
 VALUES = [
-    *(b"", b"x", b"5", b"10", b"99", b"100", b"18446744073709551615", b"-5", b" 7", b"7 ", b"7\0"),
-    *(b"abc\r\ndef", b"\r\n", b"0" * 30 + b"8", b"5-", b"18446744073709551615 -", b"get a\r\n"),
+    *(b"", b"x", b"5", b"10", b"99", b"100", b"4611686018427387904", b"-5", b" 7", b"7 ", b"7\0"),
+    *(b"abc\r\ndef", b"\r\n", b"0" * 30 + b"8", b"5-", b"4611686018427387904 -", b"get a\r\n"),
 ]
 USES = [
     *(b"get %b", b"gets %b", b"get %b a b", b"gets %b a", b"gat 0 %b", b"gats -1 %b", b"bget %b"),
-    *(b"incr %b 1", b"incr %b 18446744073709551615", b"decr %b 5", b"decr %b 1 noreply"),
+    *(b"incr %b 1", b"incr %b 4294967297", b"decr %b 5", b"decr %b 1 noreply"),
     *(b"delete %b", b"delete %b 0 noreply", b"delete %b noreply", b"touch %b 0", b"touch %b -1"),
 ]
 REST = [
     *(b"flush_all", b"flush_all noreply", b"flush_all -1", b"flush_all x", b"flush_all 0 noreply"),
     *(b"verbosity", b"verbosity 1", b"version", b"stats nothing", b"quit"),
 ]
+
+#: What memcached says of counting on from 2**63 is by chance: there it looks for a minus sign
+#: behind the item too, in what stood there before (``safe_strtoull``). The scripts count on from
+#: there once; here nothing is counted so far.
+HIGH = {b"9223372036854775807", b"9223372036854775808", b"18446744073709551615"}
+LOWER = [each for each in NUMBERS if each not in HIGH]
+
 ends = st.sampled_from([b"\r\n"] * 6 + [b"\n", b"\r\r\n"])
 gaps = st.sampled_from([b" "] * 12 + [b"  ", b"\t", b" \t ", b"\0"])
 
@@ -137,7 +144,8 @@ def anything(draw: st.DrawFn) -> bytes:
     """Any words behind any name."""
     names = b"get gets gat gats bget set add replace append prepend cas delete incr decr touch"
     name = draw(st.sampled_from((names + b" verbosity version GET foo g setx stats_ mgot").split()))
-    words = draw(st.lists(keys_of(name) | st.sampled_from(NUMBERS), max_size=7))
+    numbers = LOWER if name == b"incr" else NUMBERS
+    words = draw(st.lists(keys_of(name) | st.sampled_from(numbers), max_size=7))
     line = name + b"".join(draw(gaps) + word for word in words)
     return line + draw(st.sampled_from([b""] * 5 + [b" "])) + draw(ends)
 
@@ -184,10 +192,7 @@ def counts(server: Server) -> dict[bytes, bytes]:
 
 
 @settings(
-    max_examples=150,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rounds=st.lists(scripts, min_size=1, max_size=3), places=st.lists(st.integers(0, 500)))
 def test_any_commands(
