@@ -75,15 +75,20 @@ def add_peer_options(
     :param sizes: of messages, unless the command line says others.
     """
     add_round_options(parser, peers)
-    parser.add_argument(
-        "--connections", type=_options.integer(MAX_CONNECTIONS), default=50, help="default: 50"
-    )
+    add_connections_option(parser)
     parser.add_argument(
         "--sizes",
         type=_options.several(_options.integer(MAX_SIZE)),
         default=list(sizes),
         metavar="BYTES,...",
         help=f"of the messages; default: {','.join(map(str, sizes))}",
+    )
+
+
+def add_connections_option(parser: argparse.ArgumentParser) -> None:
+    """Declare how many connections there are."""
+    parser.add_argument(
+        "--connections", type=_options.integer(MAX_CONNECTIONS), default=50, help="default: 50"
     )
 
 

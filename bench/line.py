@@ -19,7 +19,14 @@ from pathlib import Path
 from bench import _line_core, _line_floods, _options
 from bench._line_peers import LINE_PEERS, REFERENCE
 from bench._line_work import Dialogue, Exchange, short_name, write_script
-from bench._rounds import MAX_CONNECTIONS, Contest, Heat, Results, add_round_options, write_json
+from bench._rounds import (
+    Contest,
+    Heat,
+    Results,
+    add_connections_option,
+    add_round_options,
+    write_json,
+)
 from bench._targets import Target, verdict_table
 
 SUMMARY = "commands of one line: netsuite.line, LineReceiver, asyncio, gevent, telnetlib3"
@@ -60,9 +67,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def add_dialogue_options(parser: argparse.ArgumentParser, depths: Sequence[int]) -> None:
     """Declare how many connections there are, and how many requests in flight on each."""
-    parser.add_argument(
-        "--connections", type=_options.integer(MAX_CONNECTIONS), default=50, help="default: 50"
-    )
+    add_connections_option(parser)
     parser.add_argument(
         "--depths",
         type=_options.several(_options.integer(MAX_DEPTH)),

@@ -100,6 +100,13 @@ class Serving:
         await self.world.until(lambda: len(self.sessions) > before)
         return Plain(self.world, peer)
 
+    async def asked_for_tls(self) -> Plain:
+        """A connection that is to go on with TLS."""
+        peer = await self.plain()
+        await peer.send(b"STARTTLS\r\n")
+        assert await peer.read(4) == b"OK\r\n"
+        return peer
+
     async def client(self, talk: Callable[[socket.socket], Any]) -> Any:
         """What a client of Python's, in a thread of its own, has to say at the end."""
         client = Client(self.port, talk)

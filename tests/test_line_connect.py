@@ -175,7 +175,8 @@ def test_trouble_is_one_line(ports: Ports, tmp_path: Path) -> None:
         assert err.count("\n") == 1, err
 
 
-def test_a_server_that_speaks_something_else() -> None:
+def to_a_server_that_says(said: bytes) -> tuple[int | None, bytes, bytes]:
+    """Ask a server that says this, whatever it is asked, and closes: status and output."""
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         subprocess.Popen(
@@ -187,13 +188,18 @@ def test_a_server_that_speaks_something_else() -> None:
     ):
         peer, _ = listener.accept()
         with peer:
-            peer.sendall(b"\x1b]0;220 smtp.example.net ESMTP\r\n")
+            peer.sendall(said)
             received = b""
             while b"add 1 2\r\n" not in received:
                 received += peer.recv(100)
         out, err = process.communicate(timeout=PATIENCE)
+    return process.returncode, out, err
+
+
+def test_a_server_that_speaks_something_else() -> None:
+    status, out, err = to_a_server_that_says(b"\x1b]0;220 smtp.example.net ESMTP\r\n")
     # What it says first is taken for its list of commands; then it is gone.
-    assert (process.returncode, out) == (2, b"")
+    assert (status, out) == (2, b"")
     notes = err.decode().splitlines()
     assert "the server lists no commands" in notes[0]
     assert "the connection was lost" in notes[1]

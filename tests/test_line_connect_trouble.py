@@ -1,6 +1,5 @@
 """``netsuite line connect`` says what went wrong, in one line, and what may help."""
 
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 
 from tests.line_server import Ports, line_server
 from tests.running import PATIENCE, environment
-from tests.test_line_connect import command, connect, result
+from tests.test_line_connect import command, connect, result, to_a_server_that_says
 
 PROGRAM = "netsuite line connect: "
 
@@ -85,23 +84,8 @@ def test_tls_trouble(ports: Ports, certificate: Path) -> None:
 
 
 def test_a_server_that_goes_away() -> None:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        subprocess.Popen(
-            command(listener.getsockname()[1], "-c", "add 1 2"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(),
-        ) as process,
-    ):
-        peer, _ = listener.accept()
-        with peer:
-            peer.sendall(b"ERR unknown-command\r\n")
-            received = b""
-            while b"add 1 2\r\n" not in received:
-                received += peer.recv(100)
-        _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 2
+    status, _, err = to_a_server_that_says(b"ERR unknown-command\r\n")
+    assert status == 2
     last = err.decode().splitlines()[-1]
     assert last.endswith(
         "the connection was lost: the server has closed it before it replied to add"

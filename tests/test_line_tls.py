@@ -93,9 +93,7 @@ async def test_much_under_tls(world: World) -> None:
 async def test_right_behind_the_handshake(world: World) -> None:
     """Commands in the same segment as the end of it."""
     serving = await Serving(world).listen()
-    peer = await serving.plain()
-    await peer.send(b"STARTTLS\r\n")
-    assert await peer.read(4) == b"OK\r\n"
+    peer = await serving.asked_for_tls()
     client = InMemory(peer)
     await client.shake(b"MARK 1\r\nMARK 2\r\nQUIT\r\n")
     assert await client.read(100) == b"1\r\n2\r\nOK\r\n"
@@ -107,9 +105,7 @@ async def test_right_behind_the_handshake(world: World) -> None:
 async def test_half_close(world: World) -> None:
     """What was asked before the peer's close_notify is answered, then ours comes."""
     serving = await Serving(world).listen()
-    peer = await serving.plain()
-    await peer.send(b"STARTTLS\r\n")
-    await peer.read(4)
+    peer = await serving.asked_for_tls()
     client = InMemory(peer)
     await client.shake(b"WAIT\r\nMARK 1\r\n")
     await world.until(lambda: serving.waiting)
@@ -127,9 +123,7 @@ async def test_half_close(world: World) -> None:
 async def test_cut_off(world: World) -> None:
     """An end of the stream that TLS does not know of is no end of the commands."""
     serving = await Serving(world).listen()
-    peer = await serving.plain()
-    await peer.send(b"STARTTLS\r\n")
-    await peer.read(4)
+    peer = await serving.asked_for_tls()
     client = InMemory(peer)
     await client.shake(b"WAIT\r\nMARK 1\r\n")
     await world.until(lambda: serving.waiting)
@@ -174,9 +168,7 @@ async def test_a_lot_before_tls(world: World) -> None:
 @on_both
 async def test_a_push_before_the_handshake(world: World) -> None:
     serving = await Serving(world).listen()
-    peer = await serving.plain()
-    await peer.send(b"STARTTLS\r\n")
-    await peer.read(4)
+    peer = await serving.asked_for_tls()
     assert serving.sessions[0].send("news")
     await world.turns()
     assert not peer.has(), "nothing of it in plain text"
@@ -191,9 +183,7 @@ async def test_a_push_before_the_handshake(world: World) -> None:
 async def test_lost_in_the_handshake(world: World) -> None:
     serving = await Serving(world).listen()
     for last in (lambda peer: peer.close(), lambda peer: peer.reset()):
-        peer = await serving.plain()
-        await peer.send(b"STARTTLS\r\n")
-        await peer.read(4)
+        peer = await serving.asked_for_tls()
         await peer.send(InMemory(peer).hello()[:100])
         await world.turns()
         last(peer)
@@ -204,9 +194,7 @@ async def test_lost_in_the_handshake(world: World) -> None:
 async def test_drained_under_tls(world: World) -> None:
     """What was begun is answered."""
     serving = await Serving(world).listen()
-    peer = await serving.plain()
-    await peer.send(b"STARTTLS\r\n")
-    await peer.read(4)
+    peer = await serving.asked_for_tls()
     client = InMemory(peer)
     await client.shake(b"WAIT\r\n")
     await world.until(lambda: serving.waiting)
@@ -263,9 +251,7 @@ async def test_injected_before_the_handshake(world: World) -> None:
     """Behind OK, and in front of what the client says, or in the middle of that."""
     for at in (0, 1, 5, 100):
         serving = await Serving(world).listen()
-        peer = await serving.plain()
-        await peer.send(b"STARTTLS\r\n")
-        await peer.read(4)
+        peer = await serving.asked_for_tls()
         hello = InMemory(peer).hello()
         await peer.send(hello[:at] + b"MARK 1\r\n" + hello[at:])
         await world.turns()

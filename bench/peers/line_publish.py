@@ -4,14 +4,12 @@
 command line names the reactor.
 """
 
-import sys
-
-from twisted.application.reactors import installReactor
-from twisted.internet.address import IPv4Address
-from twisted.internet.protocol import ServerFactory, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Server
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
+
+from bench.peers.line_serving import serve
 
 SUBSCRIBERS: set["Listener"] = set()
 
@@ -44,19 +42,5 @@ class Listener(LineReceiver):
             self.sendLine(b"ERR unknown-command")
 
 
-def main() -> None:
-    """Listen on a free port of 127.0.0.1, print the port, and publish."""
-    installReactor(sys.argv[1])
-    from twisted.internet import reactor
-
-    factory = ServerFactory()
-    factory.protocol = Listener
-    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
-    host = port.getHost()
-    assert isinstance(host, IPv4Address)
-    print(host.port, flush=True)
-    reactor.run()
-
-
 if __name__ == "__main__":
-    main()
+    serve(Listener)
