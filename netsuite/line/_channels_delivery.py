@@ -40,18 +40,18 @@ class ChannelCounters:
 class Subscriber:
     """A session that listens.
 
-    :ivar push: its way out.
+    :ivar line: its way out.
     :ivar channels: what it listens to.
     :ivar backlog: what it has yet to get; None while it can be written to.
     :ivar refused: whether it was too slow, and gets nothing more.
     :ivar hears_logout: whether it will lose its channels when its user logs out.
     """
 
-    __slots__ = ("backlog", "channels", "hears_logout", "push", "refused", "session")
+    __slots__ = ("backlog", "channels", "hears_logout", "line", "refused", "session")
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.push = session._line.push  # what send_raw calls: there may be ten thousand of them
+        self.line = session._line  # whose push is what send_raw calls: there may be thousands
         self.channels: dict[str, Channel] = {}
         self.backlog: Backlog | None = None
         self.refused = False
@@ -144,7 +144,7 @@ class Delivery:
         begin, end = channel.subscribers[subscriber], channel.end
         if begin < end:
             channel.subscribers[subscriber] = end
-            if subscriber.backlog is None and subscriber.push(channel.joined(begin, end)):
+            if subscriber.backlog is None and subscriber.line.push(channel.joined(begin, end)):
                 self.counters.delivered += end - begin
             elif subscriber in channel.subscribers:
                 self._hold(subscriber, channel, begin, end)
@@ -152,7 +152,7 @@ class Delivery:
     def serve(self, subscriber: Subscriber) -> None:
         """A subscriber that could not be written to can be now."""
         if subscriber.backlog is not None:
-            done, sent = subscriber.backlog.serve(subscriber.push)
+            done, sent = subscriber.backlog.serve(subscriber.line.push)
             self.counters.delivered += sent
             if done:
                 subscriber.backlog = None
@@ -203,7 +203,7 @@ class Delivery:
                 continue
             there[subscriber] = end
             mine = data if begin == first else channel.joined(begin, end)
-            if subscriber.backlog is None and subscriber.push(mine):
+            if subscriber.backlog is None and subscriber.line.push(mine):
                 sent += end - begin
             elif subscriber in there:
                 self._hold(subscriber, channel, begin, end)

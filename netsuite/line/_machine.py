@@ -62,7 +62,7 @@ class Conversation(Steps):
             self._state = 0
             self.replies_sent += 1
             self.bytes_sent += len(reply)
-            self._output.write(reply)
+            self.write(reply)
 
     def _take(self, data: bytes) -> None:
         """Carry out all lines in these bytes, a piece at a time, as far as that is simple."""

@@ -414,7 +414,7 @@ class Steps(Sending):
         if not self._state:  # nothing else is going on
             self.bytes_sent += len(data)
             self.replies_sent += 1
-            self._output.write(data)
+            self.write(data)
             return True
         if not self.writable:
             self._blocked = True

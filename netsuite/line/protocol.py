@@ -88,7 +88,7 @@ class LineProtocol(Protocol):
         self.session = conversation.session
         # The byte path: nothing of ours is in between.
         self.dataReceived = conversation.receive  # type: ignore[method-assign]
-        self.write = transport.write  # type: ignore[method-assign]
+        conversation.write = transport.write
         factory.counters.connection_opened(self)
         if ISSLTransport.providedBy(transport):
             self._before_handshake = 0
@@ -269,7 +269,7 @@ class LineProtocol(Protocol):
         """Speak TLS from now on."""
         self._before_handshake = self._conversation.bytes_received
         self.transport = start_tls(self.transport, self, context, self.factory.clock)
-        self.write = self.transport.write  # type: ignore[method-assign]
+        self._conversation.write = self.transport.write
 
     def hand_over(self, take: Callable[[Any, bytes], Any], rest: bytes) -> None:
         """Let another protocol have the connection."""

@@ -12,13 +12,13 @@ from netsuite.line import (
     CommandError,
     Limits,
     LineApp,
+    LineProtocol,
     Quoted,
     Rest,
     Session,
     Words,
 )
 from netsuite.line._commands import Command
-from netsuite.line._output import Output
 from netsuite.line._requests import Request
 from netsuite.line.test.talk import Talk, Wire
 
@@ -467,12 +467,15 @@ class RecorderTests(AppCase):
 
 class ConverseTests(AppCase):
     def test_somebody_who_is_known_already(self) -> None:
-        output: Any = object()
-        needed: Output = output
-        conversation = self.app.converse(
-            needed, peer="a", host="192.0.2.1", secure=True, clock=None, user="ann", roles=["x"]
-        )
-        session = conversation.session
+        session = self.app.converse(
+            LineProtocol(),
+            peer="a",
+            host="192.0.2.1",
+            secure=True,
+            clock=None,
+            user="ann",
+            roles=["x"],
+        ).session
         self.assertEqual((session.user, session.roles), ("ann", {"x"}))
         self.assertEqual((session.peer, session.host, session.secure), ("a", "192.0.2.1", True))
         self.assertEqual(repr(session), "<Session of ann from a>")

@@ -1,8 +1,6 @@
-from typing import Any
-
 from twisted.trial.unittest import SynchronousTestCase
 
-from netsuite.line import LineApp, Session
+from netsuite.line import LineApp, LineProtocol, Session
 from netsuite.line._terminal import MAX_COLUMNS, MIN_COLUMNS, Pressed, Terminal
 from netsuite.line._terminal_completion import Completer, Completion
 from netsuite.line._terminal_history import History
@@ -215,8 +213,7 @@ class CompletionTests(SynchronousTestCase):
 
 def session_of(app: LineApp) -> Session:
     """A session that nobody has."""
-    nowhere: Any = None
-    return app.converse(nowhere, clock=None).session
+    return app.converse(LineProtocol(), clock=None).session
 
 
 class TerminalTests(SynchronousTestCase):
