@@ -4,10 +4,10 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from netsuite.line import LineApp, LineFactory, Session
+from netsuite.line import LineApp, LineFactory, LineProtocol, Session
 from netsuite.line._channels_delivery import AT_ONCE
 from netsuite.line.channels import Channels
-from tests.reactors import Plain, World, on_both, stopped
+from tests.reactors import PATIENCE, Plain, World, on_both, stopped
 
 QUEUE = 50
 TEXT = "x" * 2000
@@ -20,6 +20,7 @@ class Server:
     def __init__(self, world: World, **options: Any) -> None:
         self.world = world
         self.sessions: list[Session] = []
+        self.protocols: list[LineProtocol] = []
         self.channels = Channels(queue=QUEUE, **options)
         app = LineApp("channels", line_end=b"\n")
         app.add(self.channels)
@@ -29,8 +30,13 @@ class Server:
         self.peers: list[Plain] = []
 
     async def __aenter__(self) -> "Server":
-        self.port = await self.world.listen(lambda: self.factory.buildProtocol(None))
+        self.port = await self.world.listen(self._build)
         return self
+
+    def _build(self) -> LineProtocol:
+        protocol = self.factory.buildProtocol(None)
+        self.protocols.append(protocol)
+        return protocol
 
     async def __aexit__(self, *_: object) -> None:
         for peer in self.peers:
@@ -159,6 +165,19 @@ async def test_one_that_does_not_read_is_disconnected(world: World) -> None:
         assert error.decode() == expected
         received = list(numbers_of(head))
         assert received == [("MESSAGE", number) for number in range(len(received))]
+
+
+@on_both
+async def test_a_drain_waits_for_what_one_has_yet_to_read(world: World) -> None:
+    async with Server(world, policy="drop-newest") as server:
+        slow = await server.peer("a", receive_buffer=4096)
+        session = server.sessions[0]
+        count = await flood(server, session, [])
+        kept = wire(range(count - server.channels.counters.dropped))
+        told = b"* DROPPED a %d\n" % server.channels.counters.dropped
+        server.protocols[0].drain(world.reactor, PATIENCE)
+        assert await slow.end() is None
+        assert bytes(slow.received) == kept + told
 
 
 @on_both

@@ -149,6 +149,11 @@ class Delivery:
             elif subscriber in channel.subscribers:
                 self._hold(subscriber, channel, begin, end)
 
+    def catch_up_all(self, subscriber: Subscriber) -> None:
+        """The same, of all that it listens to."""
+        for channel in tuple(subscriber.channels.values()):
+            self.catch_up(subscriber, channel)
+
     def serve(self, subscriber: Subscriber) -> None:
         """A subscriber that could not be written to can be now."""
         if subscriber.backlog is not None:

@@ -61,6 +61,7 @@ class Session:
         "__weakref__",
         "_ended",
         "_line",
+        "_on_closing",
         "_on_end",
         "_on_logout",
         "_on_writable",
@@ -97,6 +98,7 @@ class Session:
         self._line = line
         self._replies = replies
         self._on_writable: _Callbacks = ()
+        self._on_closing: _Callbacks = ()
         self._on_end: _Callbacks = ()
         self._on_logout: _Callbacks = ()
         self._ended = False
@@ -129,6 +131,16 @@ class Session:
     def on_writable(self, callback: Callable[[], object]) -> None:
         """Call each time the session has become writable again."""
         self._on_writable += (callback,)
+
+    def on_closing(self, callback: Callable[[], object]) -> None:
+        """Call when all is answered and the connection is about to be closed.
+
+        It is when the service drains, and when the peer has closed its direction. What the callback
+        sends goes out first; while it cannot (:meth:`send` is false), the connection stays open,
+        and the callback is called once more when it could. It is not called where the session is
+        closed or aborted by the program, or lost.
+        """
+        self._on_closing += (callback,)
 
     def on_end(self, callback: Callable[[], object]) -> None:
         """Call when the connection is gone; at once if it is."""
@@ -197,10 +209,15 @@ class Session:
         for callback in self._on_writable:
             self._call("on_writable", callback)
 
+    def closing(self) -> None:
+        """Tell those who may have something to say before it is closed."""
+        for callback in self._on_closing:
+            self._call("on_closing", callback)
+
     def end(self) -> None:
         """The connection is gone."""
         self._ended = True
-        self._on_writable = ()
+        self._on_writable = self._on_closing = ()
         self._forget_user()
         callbacks, self._on_end = self._on_end, ()
         for callback in reversed(callbacks):

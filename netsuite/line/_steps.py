@@ -354,13 +354,26 @@ class Steps(Sending):
         idle = not self._slots and not self._resting and not (state & PAUSED)
         if state & TURNING and idle:
             self._turn()
-        elif (state & CLOSING and not self._slots) or (state & ENDING and idle and not self._queue):
+        elif state & CLOSING and not self._slots:
             self._finish()
         else:
+            self._let_push()
+            if state & ENDING and idle and not self._queue:
+                self._end()
             self._regulate()
-            if self._blocked and self.writable:
-                self._blocked = False
-                self.session.became_writable()
+
+    def _let_push(self) -> None:
+        """Tell those who wait for it that they can send."""
+        if self._blocked and self.writable:
+            self._blocked = False
+            self.session.became_writable()
+
+    def _end(self) -> None:
+        """All that was asked is answered: close, once what else there is to say is out."""
+        if self.writable and not self._blocked:
+            self.session.closing()
+        if self.writable and not self._blocked:
+            self._finish()
 
     def _regulate(self) -> None:
         """Read from the peer, or do not."""

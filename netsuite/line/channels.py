@@ -229,6 +229,7 @@ class Channels:
             subscriber = self._subscribers[session] = Subscriber(session)
             session.on_end(partial(self._ended, session))
             session.on_writable(partial(self._delivery.serve, subscriber))
+            session.on_closing(partial(self._delivery.catch_up_all, subscriber))
         if not subscriber.hears_logout:
             subscriber.hears_logout = True
             session.on_logout(partial(self._logged_out, subscriber))

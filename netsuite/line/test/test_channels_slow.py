@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.line._channels_backlog import Backlog, Bounds, Policy, SlowConsumerError
+from netsuite.line._channels_delivery import AT_ONCE
+from netsuite.line._test_client import LineTestClient
 from netsuite.line.channels import Channels
-from netsuite.line.test.channels import Served
+from netsuite.line.test.channels import Served, Turns
 
 
 class Slow(SynchronousTestCase):
@@ -236,6 +238,42 @@ class Connections(SynchronousTestCase):
         told = ["MESSAGE a 0", "DROPPED a 2", "MESSAGE a 3", "MESSAGE a 4", "MESSAGE a 5"]
         self.assertEqual(client.pushes, told)
 
+    def test_what_waits_goes_out_before_the_end_when_the_service_drains(self) -> None:
+        served = Served(queue=3)
+        client = served.peer("a", "b")
+        client.peer_stops_reading()
+        for text in "01":
+            served.publish("a", text)
+        served.channels.publish("b", "2")  # and the turn does not end
+        drain(client)
+        served.turn()
+        self.assertFalse(client.closed)
+        client.peer_reads()
+        self.assertEqual(client.pushes, ["MESSAGE a 0", "MESSAGE a 1", "MESSAGE b 2"])
+        self.assertTrue(client.closed)
+
+    def test_what_a_turn_has_published_goes_out_before_the_end(self) -> None:
+        for end in (drain, LineTestClient.half_close):
+            served = Served()
+            client = served.peer("a")
+            self.assertEqual(served.channels.publish("a", "0"), 1)
+            end(client)
+            self.assertEqual(client.pushes, ["MESSAGE a 0"])
+            self.assertTrue(client.closed)
+
+    def test_all_get_what_is_on_its_way_when_the_service_drains(self) -> None:
+        turns = Turns()
+        served = Served(soon=turns.soon)
+        clients = [served.peer("a") for _ in range(AT_ONCE + 10)]
+        served.channels.publish("a", "0")
+        turns.end()
+        self.assertEqual(clients[0].pushes, ["MESSAGE a 0"])
+        self.assertEqual(clients[-1].pushes, [])
+        for client in clients:
+            drain(client)
+        for client in clients:
+            self.assertEqual((client.pushes, client.closed), (["MESSAGE a 0"], True))
+
     def test_a_peer_that_does_not_read_is_disconnected(self) -> None:
         served = Served(queue=3, policy="disconnect")
         client = served.peer("a")
@@ -273,6 +311,12 @@ class Connections(SynchronousTestCase):
         self.assertEqual(lines, ["x" * 30_000] * 9)
         self.assertEqual(client.pushes, [f"MESSAGE a {number}" for number in range(9)])
         self.assertIn(b"\r\n.\r\n* MESSAGE a 0\r\n", client.replies)
+
+
+def drain(client: LineTestClient) -> None:
+    """As the service does for each of its connections."""
+    client._protocol.drain(client.clock, 10.0)
+    client.take()
 
 
 class BacklogTests(SynchronousTestCase):

@@ -232,6 +232,54 @@ class EndOfInputTests(ClosingCase):
         self.assertEqual(self.sent, b"a\nb\n")
         self.assertEqual(self.wire.asked, ["pause", "close"])
 
+    def test_programs_may_say_something_first(self) -> None:
+        self.session.on_closing(lambda: self.session.send("bye"))
+        self.say(b"wait\n")
+        self.end()
+        self.assertEqual(self.answer(), b"done\n* bye\n")
+        self.assertEqual(self.wire.asked[-1], "close")
+
+    def test_what_programs_say_waits_until_the_peer_reads(self) -> None:
+        left = ["a", "b", "c"]
+
+        def say() -> None:
+            while left and self.session.send(left[0]):
+                left.pop(0)
+
+        self.session.on_closing(say)
+        self.session.on_writable(say)
+        self.wire.on_write = lambda _: self.pause()
+        for said in (b"* a\n", b"* a\n* b\n", b"* a\n* b\n* c\n"):
+            if left == ["a", "b", "c"]:
+                self.end()
+            else:
+                self.protocol.resumeProducing()
+            self.assertEqual(self.sent, said)
+            self.assertNotIn("close", self.wire.asked)
+        self.protocol.resumeProducing()
+        self.assertEqual((self.sent, self.wire.asked[-1]), (said, "close"))
+
+    def test_a_program_that_sends_once_holds_up_nothing(self) -> None:
+        self.pause()
+        self.assertFalse(self.session.send("lost"))
+        self.end()
+        self.protocol.resumeProducing()
+        self.assertEqual((self.sent, self.wire.asked[-1]), (b"", "close"))
+
+    def test_a_program_that_closes_or_aborts_while_it_may_speak(self) -> None:
+        for act in (self.close, self.abort):
+            self.connect()
+            self.session.on_closing(act)
+            self.end()
+            self.assertEqual(self.wire.asked, [act.__name__])
+
+    def test_programs_that_fail_while_they_may_speak_are_logged(self) -> None:
+        self.session.on_closing(lambda: 1 / 0)
+        self.session.on_closing(lambda: self.session.send("bye"))
+        self.end()
+        self.assertEqual((self.sent, self.wire.asked), (b"* bye\n", ["close"]))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_quitting_as_well(self) -> None:
         self.say(b"wait\nquit\n")
         self.end()
