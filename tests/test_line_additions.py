@@ -168,5 +168,6 @@ def test_ssh_within_tls(tmp_path: Path, certificate: Path) -> None:
             timeout=PATIENCE,
             check=False,
         )
-        assert (done.returncode, done.stdout) == (0, b"OK\n"), done.stderr
+        told = b"OK\n* MESSAGE @ann <ann> hello\n"
+        assert (done.returncode, done.stdout) == (0, told), done.stderr
         assert "Traceback" not in service.log()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from operator import length_hint
+from typing import Protocol
 
 from netsuite.line._channels_backlog import Backlog, Bounds, SlowConsumerError
 from netsuite.line._session import Session
@@ -37,21 +38,43 @@ class ChannelCounters:
     disconnected: int = 0
 
 
+class Way(Protocol):
+    """The way out to a subscriber."""
+
+    def push(self, data: bytes) -> bool:
+        """Send, if it can go out now."""
+
+
+class _OtherLines:
+    """The way out to a session whose lines may end in another way than those of all others."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def push(self, data: bytes) -> bool:
+        """Send, if it can go out now."""
+        usual, wanted = self._session.app.replies.line_end, self._session.line_end
+        return self._session.send_raw(data.replace(usual, wanted))
+
+
 class Subscriber:
     """A session that listens.
 
-    :ivar line: its way out.
+    :ivar way: what is sent to it goes.
     :ivar channels: what it listens to.
     :ivar backlog: what it has yet to get; None while it can be written to.
     :ivar refused: whether it was too slow, and gets nothing more.
     :ivar hears_logout: whether it will lose its channels when its user logs out.
     """
 
-    __slots__ = ("backlog", "channels", "hears_logout", "line", "refused", "session")
+    __slots__ = ("backlog", "channels", "hears_logout", "refused", "session", "way")
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.line = session._line  # whose push is what send_raw calls: there may be thousands
+        # What send_raw calls, without a step in between: there may be thousands.
+        self.way: Way = _OtherLines(session) if session.shown else session._line
         self.channels: dict[str, Channel] = {}
         self.backlog: Backlog | None = None
         self.refused = False
@@ -144,7 +167,7 @@ class Delivery:
         begin, end = channel.subscribers[subscriber], channel.end
         if begin < end:
             channel.subscribers[subscriber] = end
-            if subscriber.backlog is None and subscriber.line.push(channel.joined(begin, end)):
+            if subscriber.backlog is None and subscriber.way.push(channel.joined(begin, end)):
                 self.counters.delivered += end - begin
             elif subscriber in channel.subscribers:
                 self._hold(subscriber, channel, begin, end)
@@ -157,7 +180,7 @@ class Delivery:
     def serve(self, subscriber: Subscriber) -> None:
         """A subscriber that could not be written to can be now."""
         if subscriber.backlog is not None:
-            done, sent = subscriber.backlog.serve(subscriber.line.push)
+            done, sent = subscriber.backlog.serve(subscriber.way.push)
             self.counters.delivered += sent
             if done:
                 subscriber.backlog = None
@@ -208,7 +231,7 @@ class Delivery:
                 continue
             there[subscriber] = end
             mine = data if begin == first else channel.joined(begin, end)
-            if subscriber.backlog is None and subscriber.line.push(mine):
+            if subscriber.backlog is None and subscriber.way.push(mine):
                 sent += end - begin
             elif subscriber in there:
                 self._hold(subscriber, channel, begin, end)

@@ -112,6 +112,16 @@ class Session:
         return self._line.writable
 
     @property
+    def line_end(self) -> bytes:
+        """How lines end that are sent to this peer."""
+        return self._replies.line_end
+
+    @property
+    def shown(self) -> bool:
+        """Whether a front end has replies look in a way of its own."""
+        return self._replies is not self.app.replies
+
+    @property
     def ended(self) -> bool:
         """Whether the connection is gone."""
         return self._ended

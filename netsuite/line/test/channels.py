@@ -6,6 +6,7 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from netsuite.line import CommandError, Limits, LineApp, Session
+from netsuite.line._replies import Replies
 from netsuite.line._test_client import LineTestClient
 from netsuite.line.channels import Channels
 
@@ -26,9 +27,9 @@ class Served:
             assert client.ask(f"SUBSCRIBE {' '.join(names)}") == "OK"
         return client
 
-    def listener(self, *names: str) -> "Listener":
+    def listener(self, *names: str, replies: Replies | None = None) -> "Listener":
         """A session that listens to channels, without a connection."""
-        listener = Listener(self)
+        listener = Listener(self, replies)
         self.channels.subscribe(listener.session, *names)
         return listener
 
@@ -52,7 +53,7 @@ class Listener:
     :ivar closed: what it was told last, if it was closed.
     """
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, replies: Replies | None = None) -> None:
         self.taken: list[bytes] = []
         self.room: int | None = None
         self.on_push: Callable[[], object] | None = None
@@ -60,7 +61,8 @@ class Listener:
         self.aborted = False
         self._refused = False
         app = served.app
-        self.session = Session(app, self, app.replies, peer="192.0.2.1:1", clock=served.clock)
+        replies = replies or app.replies
+        self.session = Session(app, self, replies, peer="192.0.2.1:1", clock=served.clock)
 
     @property
     def pushes(self) -> list[str]:

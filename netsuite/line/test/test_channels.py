@@ -5,6 +5,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.line import CommandError, Limits, LineApp
+from netsuite.line._shown_replies import ShownReplies
 from netsuite.line.auth import Authentication, Tokens
 from netsuite.line.channels import Channels
 from netsuite.line.test.channels import Served
@@ -36,6 +37,17 @@ class Commands(SynchronousTestCase):
         app.add(Channels())
         client = app.test_client()
         self.assertEqual(client.send(b"SUBSCRIBE a\nPUBLISH a x\n"), b"OK\n1\n* MESSAGE a x\n")
+
+    def test_a_session_may_have_another_one(self) -> None:
+        served = Served()
+        replies = ShownReplies(served.app.replies)
+        listeners = [served.listener("a", replies=replies), served.listener("a")]
+        for end in (b"\r\n", b"\n"):
+            replies.show_as_text(end)
+            served.publish("a", "1", "2")
+            lines = [b"".join(each.taken).splitlines(keepends=True) for each in listeners]
+            self.assertEqual(lines[0][-2:], [b"* MESSAGE a 1" + end, b"* MESSAGE a 2" + end])
+            self.assertEqual(lines[1][-2:], [b"* MESSAGE a 1\r\n", b"* MESSAGE a 2\r\n"])
 
     def test_applications_with_other_line_ends_cannot_share_channels(self) -> None:
         channels = Channels()
