@@ -219,6 +219,11 @@ class Commands:
                 self.spelled[spelling.encode()] = command
         self._names[self._key(command.name)] = None
 
+    @property
+    def have_literals(self) -> bool:
+        """Whether a count in braces at the end of a line means anything here."""
+        return any(each.signature.block and not each.length for each in self)
+
     def remove(self, name: str) -> None:
         """Forget a command of ours, so that a program can have its own.
 

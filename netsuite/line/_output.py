@@ -55,6 +55,9 @@ class Audit(Protocol):
     def may(self, session: Session, command: Command) -> CommandError | None:
         """Why a command is not carried out, if it is not."""
 
+    def forbids(self, session: Session, command: Command) -> CommandError | None:
+        """The same, without a look at how often it is given."""
+
     def request(self, session: Session, request: Request) -> None:
         """A peer asks."""
 

@@ -1,5 +1,6 @@
 """From bytes to requests: lines, byte-counted literals, and what is too long."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from netsuite.line._arguments import shown_word
@@ -50,22 +51,34 @@ class Requests:
 
     It holds at most one line or literal that is not complete, beside what it was fed at once.
 
+    :param forbids: why a peer may not give a command, if it may not: its literals are skipped.
     :ivar held: bytes that no request was made of so far.
+    :ivar undecided: whether the next one is not made yet, because what was asked before may change
+        what the peer may do.
     """
 
     __slots__ = (
         "_commands",
+        "_forbids",
         "_limits",
         "_needed",
         "_skip_bytes",
         "_skip_line",
         "_waiting",
         "held",
+        "undecided",
     )
 
-    def __init__(self, commands: Commands, limits: Limits) -> None:
+    def __init__(
+        self,
+        commands: Commands,
+        limits: Limits,
+        forbids: Callable[[Command], CommandError | None] = lambda _: None,
+    ) -> None:
         self._commands = commands
         self._limits = limits
+        self._forbids = forbids
+        self.undecided = False
         self.held = bytearray()
         self._skip_bytes = 0
         self._skip_line: int | None = None
@@ -77,11 +90,14 @@ class Requests:
         """Whether what comes next is not the beginning of a line."""
         return bool(self._waiting) or self._skip_line is not None
 
-    def next(self) -> Request | None:
+    def next(self, *, last: bool = True) -> Request | None:
         """The next request, or None if it has yet to come.
 
         What was wrong with a line is in the request.
+
+        :param last: whether nothing that was asked before is still being done.
         """
+        self.undecided = False
         while True:
             if self.partial:
                 found = self._finish()
@@ -92,13 +108,14 @@ class Requests:
                 return None
             if end < 0 or self._too_long(end):
                 return self._overlong()
-            line = bytes(self.held[:end])
+            request = self.request_of(bytes(self.held[:end]), last=last)
+            if self.undecided:
+                return None
             del self.held[: end + 1]
-            request = self.request_of(line)
             if request is not None:
                 return request
 
-    def request_of(self, line: bytes) -> Request | None:
+    def request_of(self, line: bytes, *, last: bool = True) -> Request | None:
         """What a whole line asks for; None for nothing, or until its literal is here."""
         words = (self._commands.words or bytes.split)(line)
         line = line.removesuffix(b"\r")
@@ -112,10 +129,17 @@ class Requests:
                 line, length = self._counted(command, line)
                 words = line.split()
             if length is not None:
-                return self._literal(request, command, line, words, length)
+                forbidden = self._forbids(command)
+                self.undecided = forbidden is not None and not last
+                if self.undecided:
+                    return None
+                return self._literal(request, command, line, words, length, forbidden)
             request.arguments = command.arguments(line, words, self._limits.arguments)
         except CommandError as error:
             request.error = error.with_traceback(None)  # whose frames hold what they held
+            found = literal_length(line) if request.command is None else None
+            if found is not None and self._commands.have_literals:
+                return self._skip(request, found[1])
         return request
 
     def _length(self, command: Command, words: list[bytes]) -> int | None:
@@ -128,10 +152,18 @@ class Requests:
         return found
 
     def _literal(
-        self, request: Request, command: Command, line: bytes, words: list[bytes], length: int
+        self,
+        request: Request,
+        command: Command,
+        line: bytes,
+        words: list[bytes],
+        length: int,
+        forbidden: CommandError | None,
     ) -> Request | None:
         """Wait for the literal, or skip it if nothing can be done with it."""
         try:
+            if forbidden is not None:
+                raise forbidden
             if length > self._limits.literal and command.length is None:
                 raise CommandError(
                     "literal-too-large", f"expected at most {self._limits.literal} bytes"
@@ -139,16 +171,20 @@ class Requests:
             request.arguments = command.arguments(line, words, self._limits.arguments)
         except CommandError as error:
             request.error = error.with_traceback(None)  # whose frames hold what they held
-            if length > max(self._limits.literal, 1) * SKIPPED:
-                request.fatal = True
-                return request
-        self._waiting = request
         if request.error is not None or length > self._limits.literal:
-            # It is of no use: no need to have all of it at once.
-            self._skip_bytes = length
-        else:
-            self._needed = length
-            request.size += length
+            return self._skip(request, length)
+        self._waiting = request
+        self._needed = length
+        request.size += length
+        return None
+
+    def _skip(self, request: Request, length: int) -> Request | None:
+        """Have nothing of a literal that is of no use."""
+        if request.error is not None and length > max(self._limits.literal, 1) * SKIPPED:
+            request.fatal = True
+            return request
+        self._waiting = request
+        self._skip_bytes = length
         return None
 
     def _finish(self) -> Request | None:

@@ -66,7 +66,7 @@ class Steps(Sending):
         super().__init__(limits, replies, output, audit)
         self.bytes_received = 0
         self._limits = limits
-        self._requests = Requests(commands, limits)
+        self._requests = Requests(commands, limits, self._forbids)
         self._queue = Queue(limits)
         self._slots: list[Slot] = []  # few: there is a limit
         self._reading = True
@@ -137,7 +137,7 @@ class Steps(Sending):
             return True
         if not self._may_read():
             return False
-        found = self._requests.next()
+        found = self._requests.next(last=not self._slots and not self._queue)
         if found is None:
             return False
         self._queue.put(found)
@@ -157,6 +157,9 @@ class Steps(Sending):
         if any(each.exclusive for each in self._slots):
             return False
         return self._queue.takes_more
+
+    def _forbids(self, command: Command) -> CommandError | None:
+        return None if self._audit is None else self._audit.forbids(self.session, command)
 
     # Carrying out.
 
@@ -380,7 +383,7 @@ class Steps(Sending):
         if self._state & GONE:
             return
         stop = bool(self._state & (PAUSED | CLOSING | ENDING)) or not self._may_read()
-        stop = stop or (self._resting and bool(self._requests.held))
+        stop = stop or self._requests.undecided or (self._resting and bool(self._requests.held))
         if stop and self._reading:
             self._reading = False
             self._output.pause_reading()

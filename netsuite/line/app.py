@@ -261,12 +261,12 @@ class LineApp:
     def visible(self, session: Session) -> Iterator[Command]:
         """The commands that a session is told of."""
         for command in self.commands:
-            if not command.hidden and self._forbidden(session, command) is None:
+            if not command.hidden and self.forbids(session, command) is None:
                 yield command
 
     def may(self, session: Session, command: Command) -> CommandError | None:
         """Why a session may not give a command now, if it may not."""
-        error = self._forbidden(session, command)
+        error = self.forbids(session, command)
         if error is None and command.rate is not None:
             key = rate_key(parse_address(session.host)) if session.host else session.peer
             if not self._buckets[command.name].take(key, session.clock.seconds()):
@@ -274,7 +274,8 @@ class LineApp:
                 return CommandError("rate-limit", text)
         return error
 
-    def _forbidden(self, session: Session, command: Command) -> CommandError | None:
+    def forbids(self, session: Session, command: Command) -> CommandError | None:
+        """The same, without a look at how often it is given."""
         for rule in self.rules:
             error = rule.forbids(session, command)
             if error is not None:
@@ -319,7 +320,7 @@ class LineApp:
 
     def _visible_command(self, session: Session, name: str) -> Command:
         command = self.commands.find(name.encode("utf-8", "surrogateescape"))
-        error = self._forbidden(session, command)
+        error = self.forbids(session, command)
         if command.hidden:
             raise CommandError("unknown-command", f'"{name}": HELP lists the commands')
         if error is not None:
