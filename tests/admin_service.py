@@ -6,7 +6,6 @@ browser, and for the picture in the documentation.
 
 import argparse
 import math
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from netsuite.net.endpoints import listening_ports, server_endpoint
 from netsuite.service._stats import ListenerStats, ServiceStats
 from netsuite.service.admin import build_admin_site
 from netsuite.service.test.admin_source import FakeSource
+from tests.forking import Forked
 from tests.running import ROOT, environment, install_reactor, wait_for
 
 TOKEN = "the-token-of-the-tests"
@@ -116,15 +116,13 @@ class SwitchedClock:
 
 
 @contextmanager
-def admin_service(directory: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def admin_service(directory: Path, *options: str) -> Iterator[tuple[Forked, int]]:
     """This program as a process, and the port that it listens on, until the block ends."""
     port_file, log = directory / "admin-port", directory / "admin-log"
     command = [sys.executable, "-m", "tests.admin_service", f"--port-file={port_file}", *options]
     with (
         log.open("wb") as output,
-        subprocess.Popen(
-            command, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stderr=output
-        ) as process,
+        Forked(command, cwd=ROOT, env=environment(), stderr=output) as process,
     ):
 
         def listens() -> bool:

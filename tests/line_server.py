@@ -3,7 +3,6 @@
 It listens on 127.0.0.1; the file has the ports (:class:`Ports`).
 """
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from netsuite.line import Block, LineApp, LineFactory, Session
 from netsuite.line.auth import Authentication, Tokens
 from netsuite.line.channels import Channels
 from netsuite.line.starttls import StartTLS
+from tests.forking import Forked
 from tests.running import ROOT, environment, install_reactor, wait_for
 
 TOKEN = "the token of the tests"
@@ -115,7 +115,7 @@ def line_server(directory: Path, certificate: Path) -> Iterator[Ports]:
     """The server as a process, until the block ends."""
     port_file = directory / "ports"
     command = [sys.executable, "-m", "tests.line_server", str(certificate), str(port_file)]
-    with subprocess.Popen(command, cwd=ROOT, env=environment()) as process:
+    with Forked(command, cwd=ROOT, env=environment()) as process:
         try:
             wait_for(port_file.exists, "the ports")
             yield Ports(*map(int, port_file.read_text().split()))

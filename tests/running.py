@@ -4,13 +4,16 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tests.forking import Forked
 
 T = TypeVar("T")
 
@@ -117,7 +120,7 @@ class RunningService:
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
+        process: Forked | subprocess.Popen[bytes],
         port_file: Path,
         log: Path,
         reactor: str | None = None,
@@ -178,27 +181,46 @@ def running(
         *ours("twistd", "--nodaemon", "--pidfile=", f"--logfile={log}"),
         *(service, f"--port-file={port_file}", *options),
     ]
-    with subprocess.Popen(
-        command, cwd=directory, env=environment(), stdin=subprocess.DEVNULL
-    ) as process:
+    with Forked(command, cwd=directory, env=environment()) as process:
         try:
             yield RunningService(process, port_file, log)
         finally:
-            if process.poll() is None:
-                process.kill()
+            process.kill()
 
 
 def run(
-    directory: Path, *command: str, timeout: float = PATIENCE
+    directory: Path,
+    *command: str,
+    timeout: float = PATIENCE,
+    given: bytes = b"",
+    variables: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run one of our programs to its end."""
-    return subprocess.run(
-        ours(*command),
-        cwd=directory,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    """Run one of our programs to its end.
+
+    :param given: what it reads from its standard input.
+    :param variables: of the environment, beside those that there are.
+    """
+    with (
+        tempfile.TemporaryFile() as stdin,
+        tempfile.TemporaryFile() as stdout,
+        tempfile.TemporaryFile() as stderr,
+    ):
+        stdin.write(given)
+        stdin.seek(0)
+        with Forked(
+            ours(*command),
+            cwd=directory,
+            env={**environment(), **(variables or {})},
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+        ) as process:
+            try:
+                status = process.wait(timeout)
+            finally:
+                process.kill()
+        said = []
+        for stream in (stdout, stderr):
+            stream.seek(0)
+            said.append(stream.read().decode())
+        return subprocess.CompletedProcess(command, status, *said)

@@ -59,6 +59,25 @@ class Terminal:
         """Wait until the last line is a prompt with nothing behind it."""
         self._until(lambda: bool(self.lines) and self.lines[-1] == prompt.rstrip(), prompt)
 
+    def insist(self, keys: str, prompt: str) -> None:
+        """Press keys, and again after a while, until the last line is a prompt.
+
+        For what a program may not be ready for when it shows its first prompt, and what does
+        nothing more the second time.
+        """
+        again = 0.0
+
+        def there() -> bool:
+            nonlocal again
+            if self.text.endswith(prompt):
+                return True
+            if time.monotonic() > again:
+                again = time.monotonic() + 1.0
+                self.type(keys)
+            return False
+
+        self._until(there, prompt)
+
     def wait_for_end(self) -> int:
         """Wait until the program has ended; its status."""
         self._until(lambda: self._ended, "the end")

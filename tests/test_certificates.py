@@ -19,6 +19,7 @@ import pytest
 from cryptography import x509
 
 from netsuite.net.test.authority import Authority, Issued
+from tests.forking import Forked
 from tests.running import PATIENCE, ROOT, environment, wait_for
 
 AUTHORITY = Authority()
@@ -32,7 +33,7 @@ class Server:
     :ivar port: where it listens.
     """
 
-    def __init__(self, process: "subprocess.Popen[str]", output: Path) -> None:
+    def __init__(self, process: Forked, output: Path) -> None:
         self.process = process
         self._output = output
         self.port = int(wait_for(lambda: self.said("port"), "the port")[0])
@@ -61,14 +62,12 @@ def serving(place: Path, **config: object) -> Iterator[Server]:
     arguments = json.dumps(config, default=str)
     with (
         output.open("w") as file,
-        subprocess.Popen(
+        Forked(
             [sys.executable, "-m", "tests.certificates_server", arguments],
             cwd=ROOT,
             env=environment(),
-            stdin=subprocess.DEVNULL,
             stdout=file,
-            stderr=subprocess.STDOUT,
-            text=True,
+            stderr=file,
         ) as process,
     ):
         try:

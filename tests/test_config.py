@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients import exchange
+from tests.forking import Forked
 from tests.running import PATIENCE, RunningService, environment, ours, run, wait_for
 
 COMMANDS = (["netsuite", "echo"], ["twistd", "-n", "netsuite-echo"])
@@ -41,27 +41,11 @@ def running_with(directory: Path, command: list[str], **variables: str) -> Itera
     """A service that writes ``port`` and logs to ``log``, until the block ends."""
     log = directory / "log"
     full = ours("twistd", "--nodaemon", "--pidfile=", f"--logfile={log}", *command)
-    with subprocess.Popen(
-        full, cwd=directory, env={**environment(), **variables}, stdin=subprocess.DEVNULL
-    ) as process:
+    with Forked(full, cwd=directory, env={**environment(), **variables}) as process:
         try:
             yield RunningService(process, directory / "port", log)
         finally:
-            if process.poll() is None:
-                process.kill()
-
-
-def run_with(directory: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ours(*command),
-        cwd=directory,
-        env={**environment(), **variables},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+            process.kill()
 
 
 def answers(port: int, sent: bytes) -> bytes:
@@ -87,11 +71,10 @@ def test_flags_win_over_variables_over_the_file(tmp_path: Path) -> None:
     (tmp_path / "echo.toml").write_text(
         'rate = 1\nclient-rate = 2\naccept-rate = 3\nservice = "time"\nport = 7\n'
     )
-    result = run_with(
+    result = run(
         tmp_path,
         *("netsuite", "echo", "--print-config", "--config=echo.toml", "--accept-rate=5"),
-        NETSUITE_ACCEPT_RATE="4",
-        NETSUITE_CLIENT_RATE="3k",
+        variables={"NETSUITE_ACCEPT_RATE": "4", "NETSUITE_CLIENT_RATE": "3k"},
     )
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
@@ -140,7 +123,7 @@ def test_a_mistake_in_a_file_is_one_line_with_its_place(
 
 
 def test_a_mistake_in_a_variable_names_it(tmp_path: Path) -> None:
-    result = run_with(tmp_path, "netsuite", "echo", NETSUITE_RATE="fast")
+    result = run(tmp_path, "netsuite", "echo", variables={"NETSUITE_RATE": "fast"})
     assert result.returncode == 2
     assert result.stderr == (
         "netsuite-echo: NETSUITE_RATE: 'fast' is not a number: expected bytes a second, "

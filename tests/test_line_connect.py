@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.line_server import TOKEN, Ports, line_server
-from tests.running import PATIENCE, environment, free_port, program
+from tests.running import PATIENCE, ROOT, environment, free_port, program, run
 from tests.terminal import Terminal, on_terminal
 
 
@@ -26,21 +26,15 @@ def command(server: int | str, *options: str) -> list[str]:
 
 
 def connect(
-    server: int | str, *options: str, given: bytes | None = b"", **variables: str
-) -> subprocess.CompletedProcess[bytes]:
+    server: int | str, *options: str, given: bytes = b"", **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run it to its end."""
-    return subprocess.run(
-        command(server, *options),
-        input=given,
-        env={**environment(), **variables},
-        capture_output=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    _, *arguments = command(server, *options)
+    return run(ROOT, "netsuite", *arguments, given=given, variables=variables)
 
 
-def result(done: subprocess.CompletedProcess[bytes]) -> tuple[int, str, str]:
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+def result(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
+    return done.returncode, done.stdout, done.stderr
 
 
 # Pipes and files.
@@ -129,7 +123,7 @@ def test_follow(ports: Ports) -> None:
         found = [process.stdout.readline().decode() for _ in range(4)]
         assert found[0] == "* calc ready\n"
         assert sorted(found[1:]) == ["* MESSAGE news a \x1b b\n", "1\n", "OK\n"]
-        assert connect(ports.plain, "-c", "publish news more").stdout == b"1\n"
+        assert connect(ports.plain, "-c", "publish news more").stdout == "1\n"
         assert process.stdout.readline() == b"* MESSAGE news more\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 128 + signal.SIGINT
@@ -240,7 +234,7 @@ def test_starttls(ports: Ports, certificate: Path) -> None:
         assert result(done) == (0, "3\n", "")
     refused = connect(ports.login, "--starttls", "--insecure", "-c", "add 1 2")
     assert refused.returncode == 2
-    assert b"STARTTLS" in refused.stderr
+    assert "STARTTLS" in refused.stderr
 
 
 def test_logins(ports: Ports, tmp_path: Path) -> None:
@@ -354,8 +348,7 @@ def test_a_history_without_secrets(ports: Ports, tmp_path: Path) -> None:
                 terminal.wait_for("\n3\n")
                 terminal.wait_for_prompt("calc> ")
             else:
-                terminal.type("\x1b[A")
-                terminal.wait_for_prompt("calc> add 1 2")
+                terminal.insist("\x1b[A", "calc> add 1 2")  # the file is read meanwhile
                 terminal.type("\x1b[A\x15")
                 terminal.wait_for_prompt("calc> ")
             terminal.type("\x04")
@@ -392,7 +385,7 @@ def test_what_the_server_says_by_itself_comes_above_the_prompt(
     terminal.wait_for_prompt("calc> ")
     terminal.type("add 1")
     terminal.wait_for_prompt("calc> add 1")
-    assert connect(ports.plain, "-c", "publish news see \x1b[2J").stdout == b"1\n"
+    assert connect(ports.plain, "-c", "publish news see \x1b[2J").stdout == "1\n"
     terminal.wait_for("* MESSAGE news see \\x1b[2J\n")
     terminal.wait_for_prompt("calc> add 1")
     terminal.type("0 1\r")
@@ -467,7 +460,7 @@ def test_without_prompt_toolkit(ports: Ports, tmp_path: Path) -> None:
         terminal.type("subscribe news\r")
         terminal.wait_for("\nOK\n")
         terminal.wait_for_prompt("calc> ")
-        assert connect(ports.plain, "-c", "publish news hi").stdout == b"1\n"
+        assert connect(ports.plain, "-c", "publish news hi").stdout == "1\n"
         terminal.wait_for("* MESSAGE news hi\n")
         terminal.wait_for_prompt("calc> ")
         terminal.type("escape\r")

@@ -41,8 +41,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pip(python: str | Path, *arguments: str) -> None:
+    """Run our pip for another environment, or for ours."""
+    quiet = ("--disable-pip-version-check", "--quiet")
     result = subprocess.run(
-        [python, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments],
+        [sys.executable, "-m", "pip", *quiet, f"--python={python}", *arguments],
         env=outside(),
         capture_output=True,
         text=True,
@@ -59,7 +61,7 @@ def outside() -> dict[str, str]:
 
 def new_environment(directory: Path) -> Path:
     """A fresh virtual environment; returns its directory of programs."""
-    venv.create(directory, with_pip=True)
+    venv.create(directory)
     return directory / "bin"
 
 
