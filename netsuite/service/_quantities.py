@@ -50,8 +50,9 @@ def parse_number(text: str) -> float:
 
 def parse_whole(text: str) -> int:
     """A number without a fraction."""
-    if _WHOLE.match(text.strip()):
-        return int(text)
+    digits = text.strip()
+    if _WHOLE.match(digits):
+        return int(digits)
     raise ValueError(_no_number(text, WHOLE))
 
 

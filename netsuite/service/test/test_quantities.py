@@ -39,6 +39,7 @@ class QuantityTests(SynchronousTestCase):
         (parse_number, "0.5", 0.5),
         (parse_whole, "100", 100),
         (parse_whole, "999999999999999999", 10**18 - 1),
+        (parse_whole, "100\x1f", 100),  # which str.strip takes off, and int does not
         (parse_boolean, "1", True),
         (parse_boolean, "Yes", True),
         (parse_boolean, "on", True),
