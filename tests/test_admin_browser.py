@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from http.server import HTTPServer, SimpleHTTPRequestHandler
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ NOTHING = "\u2013"
 MINUS = "\u2212"
 
 # Chromium takes a while to start on a busy machine.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.once, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -468,7 +468,7 @@ def test_a_page_that_is_open_for_days_does_not_grow(page: Page) -> None:
 def another_site(directory: Path) -> Iterator[int]:
     """The port of a site that is not ours."""
     handler = partial(SimpleHTTPRequestHandler, directory=str(directory))
-    with HTTPServer(("127.0.0.1", 0), handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

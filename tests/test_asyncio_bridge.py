@@ -15,6 +15,8 @@ from tests.asyncio_program import SCENARIOS
 from tests.running import PATIENCE, ROOT, environment, free_port, wait_for
 from tests.test_docs import DOCS, commands, run, serving
 
+pytestmark = pytest.mark.once
+
 REACTORS = ["asyncio", NATIVE]
 #: What is about what is said.
 TALKATIVE = {"refused", "shutdown", "unhandled"}

@@ -10,6 +10,8 @@ from netsuite.service._help import default_text
 from netsuite.service._settings import Setting
 from tests.running import ROOT, run
 
+pytestmark = pytest.mark.once
+
 PAGE = (ROOT / "docs" / "configuration.rst").read_text()
 SETTINGS = EchoOptions.all_settings()
 

@@ -13,6 +13,8 @@ from tests.line_server import TOKEN, Ports, line_server
 from tests.running import PATIENCE, ROOT, environment, free_port, program, run
 from tests.terminal import Terminal, on_terminal
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def ports(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:

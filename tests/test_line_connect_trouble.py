@@ -10,6 +10,8 @@ from tests.line_server import Ports, line_server
 from tests.running import PATIENCE, environment
 from tests.test_line_connect import command, connect, result, to_a_server_that_says
 
+pytestmark = pytest.mark.once
+
 PROGRAM = "netsuite line connect: "
 
 

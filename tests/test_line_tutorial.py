@@ -14,6 +14,8 @@ import pytest
 from tests.running import PATIENCE, free_port, wait_for
 from tests.test_docs import DOCS, EXAMPLES, commands, run, serving, variables
 
+pytestmark = pytest.mark.once
+
 PAGE = DOCS / "line-tutorial.rst"
 
 

@@ -74,7 +74,7 @@ def run(program: Path, *arguments: str, cwd: Path, **environment: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=INSTALL,
         check=False,
     )
     assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"

@@ -1,5 +1,7 @@
 """Which reactor runs: what nobody chose, what somebody did, and where there is no uvloop.
 
+pytestmark = pytest.mark.once
+
 These tests start all on reactors of their own choice, whatever ``pytest --reactor`` says.
 """
 
