@@ -267,7 +267,7 @@ def on_reactor(name: str, port: int) -> list[str]:
 
 def test_a_reactor_with_a_loop_is_good_enough(ports: Ports) -> None:
     with on_terminal(on_reactor("netsuite-uv", ports.plain), environment()) as terminal:
-        terminal.wait_for_prompt("calc> ")
+        terminal.wait_for("* calc ready\ncalc>")
         terminal.type("mode f\t")
         terminal.wait_for_prompt("calc> mode fast")
         terminal.type("\r")
@@ -279,6 +279,7 @@ def test_a_reactor_with_a_loop_is_good_enough(ports: Ports) -> None:
 
 def test_a_reactor_without_one_has_a_bare_prompt(ports: Ports) -> None:
     with on_terminal(on_reactor("epoll", ports.plain), environment()) as terminal:
+        terminal.wait_for("* calc ready")
         terminal.wait_for_prompt("calc> ")
         terminal.type("add 1 2\r")
         terminal.wait_for("calc> add 1 2\n3\n")
@@ -290,7 +291,7 @@ def test_a_reactor_without_one_has_a_bare_prompt(ports: Ports) -> None:
 @pytest.fixture
 def terminal(ports: Ports) -> Iterator[Terminal]:
     with on_terminal(command(ports.plain), environment()) as found:
-        found.wait_for_prompt("calc> ")
+        found.wait_for("* calc ready\ncalc>")
         yield found
 
 
@@ -340,7 +341,7 @@ def test_a_history_without_secrets(ports: Ports, tmp_path: Path) -> None:
     path = tmp_path / "history"
     for number in range(2):
         with on_terminal(command(ports.login, f"--history={path}"), environment()) as terminal:
-            terminal.wait_for_prompt("calc> ")
+            terminal.wait_for("* calc ready\ncalc>")  # whichever was the first
             if not number:
                 terminal.type('auth plain me "open sesame"\r')
                 terminal.wait_for("auth ***** ** ***** *******\nOK\n")
@@ -451,7 +452,7 @@ def test_without_prompt_toolkit(ports: Ports, tmp_path: Path) -> None:
     variables = environment()
     variables["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{variables['PYTHONPATH']}"
     with on_terminal(command(ports.plain), variables) as terminal:
-        terminal.wait_for("no line editing: pip install netsuite[shell]")
+        terminal.wait_for("no line editing: pip install netsuite[shell]", "* calc ready")
         terminal.wait_for_prompt("calc> ")
         terminal.type("add 1 2\r")
         terminal.wait_for("calc> add 1 2\n3\n")
