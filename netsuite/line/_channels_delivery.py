@@ -56,13 +56,13 @@ class _OtherLines:
     def push(self, data: bytes) -> bool:
         """Send, if it can go out now."""
         usual, wanted = self._session.app.replies.line_end, self._session.line_end
-        return self._session.send_raw(data.replace(usual, wanted))
+        return self._session.send_raw(data if usual == wanted else data.replace(usual, wanted))
 
 
 class Subscriber:
     """A session that listens.
 
-    :ivar way: what is sent to it goes.
+    :ivar way: where what is sent to it goes.
     :ivar channels: what it listens to.
     :ivar backlog: what it has yet to get; None while it can be written to.
     :ivar refused: whether it was too slow, and gets nothing more.

@@ -145,10 +145,10 @@ class Session:
     def on_closing(self, callback: Callable[[], object]) -> None:
         """Call when all is answered and the connection is about to be closed.
 
-        It is when the service drains, and when the peer has closed its direction. What the callback
-        sends goes out first; while it cannot (:meth:`send` is false), the connection stays open,
-        and the callback is called once more when it could. It is not called where the session is
-        closed or aborted by the program, or lost.
+        That is when the service drains, and when the peer has closed its direction. What the
+        callback sends goes out first. While the peer has yet to read, the connection stays open,
+        and the callback is called again afterwards: what is to be said once is up to it. It is not
+        called where the session is closed or aborted by the program, or lost.
         """
         self._on_closing += (callback,)
 
