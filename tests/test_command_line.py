@@ -140,6 +140,7 @@ def test_a_log_file_that_cannot_be_written(tmp_path: Path) -> None:
 def test_interfaces(tmp_path: Path) -> None:
     with running(tmp_path, "--port=0", "--interface=127.0.0.1", "--interface=::1") as service:
         assert len(service.ports) == 2
+        service.wait_for_log(f"[::1]:{service.ports[1]}")
         ready = [line for line in service.log().splitlines() if "ready: " in line]
     assert [line.partition("ready: ")[2] for line in ready] == [
         f"echo on tcp 127.0.0.1:{service.ports[0]}",
