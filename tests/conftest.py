@@ -10,10 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from netsuite.service._reactor import shown_name
 from tests.reactors import REACTORS
 from tests.running import NATIVE, REACTOR_VARIABLE
+
+# The machine may be slow whenever it likes.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.hookimpl(trylast=True)  # pytest-twisted installs it

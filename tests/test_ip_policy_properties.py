@@ -206,7 +206,6 @@ def common_bits(one: IPAddress, other: IPAddress) -> int:
     return one.max_prefixlen - (int(one) ^ int(other)).bit_length()
 
 
-@settings(deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.integers(0, 32), ipv4, ipv4)
 def test_ipv4_prefixes_are_preserved(
     key: bytes, shared: int, one: IPv4Address, other: IPv4Address
@@ -223,7 +222,7 @@ def test_ipv4_prefixes_are_preserved(
 plain_ipv6 = ipv6.filter(lambda address: address.ipv4_mapped is None)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.binary(min_size=32, max_size=32), st.integers(0, 128), plain_ipv6, plain_ipv6)
 def test_ipv6_prefixes_are_preserved(
     key: bytes, shared: int, one: IPv6Address, other: IPv6Address

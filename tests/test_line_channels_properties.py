@@ -134,7 +134,7 @@ class DropNewestBacklogMachine(BacklogMachine):
 TestDropOldestBacklog = BacklogMachine.TestCase
 TestDropNewestBacklog = DropNewestBacklogMachine.TestCase
 TestDropOldestBacklog.settings = TestDropNewestBacklog.settings = settings(
-    max_examples=100, stateful_step_count=30, deadline=None
+    max_examples=100, stateful_step_count=30
 )
 
 
@@ -291,5 +291,5 @@ TestDropOldest = DeliveryMachine.TestCase
 TestDropNewest = DropNewestMachine.TestCase
 TestDisconnect = DisconnectMachine.TestCase
 TestDropOldest.settings = TestDropNewest.settings = TestDisconnect.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None
+    max_examples=100, stateful_step_count=40
 )

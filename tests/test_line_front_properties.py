@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
@@ -54,7 +54,6 @@ def strings_of(*bytes_that_mean_something: int) -> st.SearchStrategy[bytes]:
 # The wire.
 
 
-@settings(deadline=None)
 @given(
     strings_of(IAC, IAC, SB, SE, WILL, WONT, DO, DONT, 13, 10, 0, 31, wire.AYT), cuts, st.booleans()
 )
@@ -63,7 +62,6 @@ def test_telnet_is_the_same_however_it_is_split(data: bytes, at: list[int], bina
     assert decoded(*parts, binary=binary) == decoded(b"".join(parts), binary=binary)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.booleans())
 def test_what_was_encoded_comes_back(data: bytes, binary: bool) -> None:
     encoder = TelnetEncoder()
@@ -73,7 +71,6 @@ def test_what_was_encoded_comes_back(data: bytes, binary: bool) -> None:
     assert decoded(sent, binary=binary) == [Data(expected + b".")]
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from(b"\r\n\0ax"), max_size=5).map(bytes), max_size=5))
 def test_what_is_said_is_the_same_however_it_is_split(parts: list[bytes]) -> None:
     encoder, whole = TelnetEncoder(), TelnetEncoder()
@@ -89,7 +86,6 @@ verbs = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(verbs)
 def test_two_of_us_come_to_an_end(said: list[tuple[int, int]]) -> None:
     ours, theirs = (Options([ECHO, BINARY], [ECHO, BINARY]) for _ in range(2))
@@ -103,7 +99,6 @@ def test_two_of_us_come_to_an_end(said: list[tuple[int, int]]) -> None:
         assert answer == b""
 
 
-@settings(deadline=None)
 @given(verbs)
 def test_only_options_that_are_agreed_to_are_kept(said: list[tuple[int, int]]) -> None:
     options = Options([ECHO], [BINARY])
@@ -115,14 +110,12 @@ def test_only_options_that_are_agreed_to_are_kept(said: list[tuple[int, int]]) -
 # Terminals.
 
 
-@settings(deadline=None)
 @given(strings_of(*b"\x1b\x1b[[O1;~A\r\n\0"), cuts)
 def test_keys_are_the_same_however_they_are_split(data: bytes, at: list[int]) -> None:
     parts = pieces(data, at)
     assert keys(*parts) == keys(b"".join(parts))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60), cuts)
 def test_text_is_the_same_however_it_is_split(data: bytes, at: list[int]) -> None:
     parts = pieces(data, at)
@@ -131,7 +124,6 @@ def test_text_is_the_same_however_it_is_split(data: bytes, at: list[int]) -> Non
     assert shown == whole.decode(b"".join(parts) + b".")
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_nothing_but_text_comes_out(data: bytes) -> None:
     shown = SafeText().decode(data).replace("\r\n", "").replace("\t", "")
@@ -148,7 +140,6 @@ class Narrow(terminals.TerminalTests):
         """Nothing: it is asked."""
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.one_of(st.sampled_from(list(Key)), st.sampled_from('ab 漢é\u0301"')), max_size=60)
 )
@@ -183,7 +174,6 @@ sayings = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(sayings, st.booleans())
 def test_no_bytes_break_it(said: list[bytes], offers: bool) -> None:
     clock, transport = Clock(), Transport()

@@ -192,7 +192,8 @@ def counts(server: Server) -> dict[bytes, bytes]:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(rounds=st.lists(scripts, min_size=1, max_size=3), places=st.lists(st.integers(0, 500)))
 def test_any_commands(

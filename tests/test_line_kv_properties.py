@@ -51,7 +51,6 @@ def number(function: Callable[[bytes], int], word: bytes) -> int | None:
         return None
 
 
-@settings(deadline=None)
 @given(TEXTS | NUMBERS)
 @example(b"-18446744073709551615")
 @example(b"0" * 30 + b"5")
@@ -62,7 +61,6 @@ def test_signed_numbers_are_those_of_c(word: bytes) -> None:
     assert number(signed, word) == expected
 
 
-@settings(deadline=None)
 @given(TEXTS | NUMBERS)
 @example(b"-18446744073709551615")
 @example(b"-18446744073709551616")
@@ -73,7 +71,6 @@ def test_unsigned_numbers_are_those_of_c(word: bytes) -> None:
     assert number(flags_of, word) == (None if value is None else value % 2**32)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=40).filter(lambda line: b"\n" not in line))
 @example(b"get  a \0b\r")
 @example(b"\r")
@@ -161,10 +158,9 @@ class Model(RuleBasedStateMachine):
 
 
 TestStore = Model.TestCase
-TestStore.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestStore.settings = settings(max_examples=60, stateful_step_count=40)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 300)), max_size=60))
 def test_a_store_never_takes_more_than_its_memory(stored: list[tuple[int, int]]) -> None:
     store, _ = made(4000)
@@ -184,7 +180,6 @@ class CommandsTests(CommandsCase):
         + [b"\r\n", b"\n", b"\0", b" ", b"\r\n7\r\n"]
     )
 
-    @settings(deadline=None)
     @given(st.lists(words, max_size=40).map(b" ".join) | st.binary(), st.lists(st.integers(0, 200)))
     def test_no_bytes_crash_it_however_they_are_split(self, data: bytes, places: list[int]) -> None:
         replies = []
@@ -202,7 +197,6 @@ class CommandsTests(CommandsCase):
 
 
 class BlockTests(VerbatimCase):
-    @settings(deadline=None)
     @given(st.lists(st.integers(0, 70)))
     def test_wherever_they_are_split(self, places: list[int]) -> None:
         self.connect()

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from netsuite.line import Limits
@@ -17,7 +17,6 @@ from netsuite.line.transcript import Transcript
 pytestmark = pytest.mark.once
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 100), st.booleans()), max_size=60))
 def test_delays_keep_to_their_bounds(steps: list[tuple[int, float, bool]]) -> None:
     """Never below none, never above the most; an attempt that was none leaves no trace."""
@@ -45,7 +44,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("files") / "tokens"
 
 
-@settings(deadline=None)
 @given(data=st.binary(max_size=200))
 def test_any_file_of_tokens_is_read_or_is_a_mistake(path: Path, data: bytes) -> None:
     path.write_bytes(data)
@@ -58,7 +56,6 @@ def test_any_file_of_tokens_is_read_or_is_a_mistake(path: Path, data: bytes) -> 
     assert len(mistake.splitlines()) == 1
 
 
-@settings(deadline=None)
 @given(
     before=st.lists(st.sampled_from(["MARK 0", "WAIT", "PWAIT", "", "NONSENSE"]), max_size=4),
     spelling=st.sampled_from([b"STARTTLS", b"starttls", b"StartT", b"  sta ", b"STARTTLS \r"]),
@@ -104,7 +101,6 @@ def recorded() -> tuple[Kept, Serving]:
     return kept, Serving(Transcript(kept, redact=patterns), limits=Limits(line_length=100_000))
 
 
-@settings(deadline=None)
 @given(
     name=st.sampled_from([b"AUTH", b"auth", b"aut", b"unlock", b"UNLOCK", b"nonsense"]),
     before=st.lists(st.text("PLAINbob \"\\'{}1", max_size=8), max_size=3),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.conch.ssh.common import NS
 from twisted.conch.ssh.keys import Key
@@ -185,7 +185,6 @@ class AuthorizedKeysTests(KeyCase):
         weak = public_line(Key(generate_private_key(65537, 1024)))
         self.assert_refused("RSA of 1024 bits", self.parsed, weak)
 
-    @settings(deadline=None)
     @given(st.text(max_size=80))
     def test_no_text_breaks_it(self, text: str) -> None:
         for line in (text, f"{text} {ALICE_LINE}"):
@@ -258,7 +257,6 @@ class CheckerTests(SynchronousTestCase):
     def test_a_signature(self) -> None:
         self.assertEqual(self.check(ALICE.sign(b"data")), b"alice")
 
-    @settings(deadline=None)
     @given(
         st.one_of(
             st.binary(max_size=80), st.binary(max_size=70).map(lambda x: NS(b"ssh-ed25519") + NS(x))

@@ -307,7 +307,7 @@ class TransportTests(SynchronousTestCase):
         exchange.run()
         self.assertTrue(exchange.to_peer.disconnecting)
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(
         st.lists(st.tuples(st.integers(1, 110), st.binary(max_size=40)), max_size=5),
         st.booleans(),

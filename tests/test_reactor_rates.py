@@ -308,7 +308,7 @@ class ShapedUV(Shaped):
         self.written = bytearray()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rate=st.floats(1000, 1e7), window=st.integers(0, 100_000), steps=STEPS)
 def test_a_connection_keeps_to_its_rate_and_loses_nothing(
     rate: float, window: int, steps: list[tuple[str, Any]]
@@ -330,7 +330,7 @@ def test_a_connection_keeps_to_its_rate_and_loses_nothing(
     assert shaped.reactor.getDelayedCalls() == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     rates=st.lists(st.one_of(st.none(), st.floats(1000, 1e7)), min_size=1, max_size=8),
     window=st.integers(0, 100_000),

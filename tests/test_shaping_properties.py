@@ -148,7 +148,7 @@ class Shaped:
             self.reactor.run(60)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rate=st.floats(1000, 1e7), window=st.integers(0, 100_000), steps=STEPS)
 def test_a_connection_keeps_to_its_rate_and_loses_nothing(
     rate: float, window: int, steps: list[tuple[str, Any]]
@@ -169,7 +169,7 @@ def test_a_connection_keeps_to_its_rate_and_loses_nothing(
     assert shaped.reactor.getDelayedCalls() == []
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     rate=st.floats(5000, 1e6),
     opened=st.lists(st.floats(0, 1), min_size=1, max_size=20),
