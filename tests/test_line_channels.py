@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from netsuite.line import LineApp, LineFactory, LineProtocol, Session
-from netsuite.line._channels_delivery import AT_ONCE
+from netsuite.line._channels_delivery import AT_ONCE, TURN_BYTES
 from netsuite.line.channels import Channels
 from tests.reactors import PATIENCE, Plain, World, on_both, stopped
 
@@ -100,6 +100,21 @@ async def flood(server: Server, slow: Session, readers: list[Plain]) -> int:
     raise AssertionError
 
 
+def overflow(server: Server, slow: Session, begin: int) -> int:
+    """Publish more than may wait, and have it served at once, while no socket can take anything.
+
+    :returns: the number behind the last message.
+    """
+    channels = server.channels
+    assert 0 < channels.waiting(slow) <= QUEUE
+    served = TURN_BYTES // len(wire(range(begin, begin + 1))) + 1  # without waiting, together
+    numbers = range(begin, begin + (2 * QUEUE // served + 1) * served)
+    for number in numbers:
+        channels.publish("a", f"{number} {TEXT}")
+    assert channels.waiting(slow) == QUEUE
+    return numbers.stop
+
+
 def told_of(received: bytearray) -> tuple[int, int]:
     """How many messages a subscriber knows of, and how many of these it has lost.
 
@@ -133,10 +148,10 @@ async def test_one_that_does_not_read_loses_the_oldest_and_nobody_else_anything(
         readers = [await server.peer("a") for _ in range(3)]
         slow = await server.peer("a", receive_buffer=4096)
         session = server.sessions[3]
-        count = await flood(server, session, readers)
-        last = wire(range(count - 1, count))
+        count = overflow(server, session, await flood(server, session, readers))
+        last = wire(range(count - QUEUE, count))
         await world.until(lambda: slow.take() and slow.received.endswith(last))
-        assert told_of(slow.received) == (count, server.channels.counters.dropped)
+        assert told_of(slow.received)[0] == count
         assert server.channels.waiting(session) == 0
 
 
@@ -145,7 +160,7 @@ async def test_one_that_does_not_read_loses_the_newest(world: World) -> None:
     async with Server(world, policy="drop-newest") as server:
         slow = await server.peer("a", receive_buffer=4096)
         session = server.sessions[0]
-        count = await flood(server, session, [])
+        count = overflow(server, session, await flood(server, session, []))
         lost = server.channels.counters.dropped
 
         def knows_all() -> bool:
@@ -153,6 +168,9 @@ async def test_one_that_does_not_read_loses_the_newest(world: World) -> None:
             return slow.received.endswith(b"\n") and told_of(slow.received) == (count, lost)
 
         await world.until(knows_all)
+        *_, (kind, number) = numbers_of(bytes(slow.received))
+        assert kind == "DROPPED"
+        assert number >= QUEUE
         assert server.channels.waiting(session) == 0
         server.channels.publish("a", "again")
         again = b"* MESSAGE a again\n"
@@ -182,7 +200,8 @@ async def test_one_that_does_not_read_is_disconnected(world: World) -> None:
 async def test_a_drain_waits_for_what_one_has_yet_to_read(world: World) -> None:
     async with Server(world, policy="drop-newest") as server:
         slow = await server.peer("a", receive_buffer=4096)
-        count = await flood(server, server.sessions[0], [])
+        session = server.sessions[0]
+        count = overflow(server, session, await flood(server, session, []))
         server.protocols[0].drain(world.reactor, PATIENCE)
         assert await slow.end() is None
         assert told_of(slow.received) == (count, server.channels.counters.dropped)
