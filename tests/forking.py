@@ -99,7 +99,8 @@ class Forked:
     def send_signal(self, number: int) -> None:
         """Send a signal, unless it has ended."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has ended by now, which we are about to be told
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         """Ask it to end."""

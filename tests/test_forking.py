@@ -83,7 +83,7 @@ def test_a_module_has_it_too(script: str, tmp_path: Path) -> None:
     assert (mine[0], json.loads(mine[1]), mine[2]) == (its[0], json.loads(its[1]), its[2])
 
 
-def test_signals_and_statuses(tmp_path: Path) -> None:
+def test_signals_and_statuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "waits.py"
     path.write_text("import signal\nopen('begun', 'w')\nwhile True:\n    signal.pause()\n")
     with Forked([str(path)], cwd=tmp_path, env=environment()) as process:
@@ -97,6 +97,8 @@ def test_signals_and_statuses(tmp_path: Path) -> None:
     assert process.poll() == -signal.SIGTERM
     with pytest.raises(ProcessLookupError):
         os.kill(process.pid, 0)
+    monkeypatch.setattr(process, "poll", lambda: None)  # as if we had not been told yet
+    process.kill()
 
 
 def test_an_exception_is_an_error(tmp_path: Path) -> None:
