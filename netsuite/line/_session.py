@@ -145,10 +145,10 @@ class Session:
     def on_closing(self, callback: Callable[[], object]) -> None:
         """Call when all is answered and the connection is about to be closed.
 
-        That is when the service drains, and when the peer has closed its direction. What the
-        callback sends goes out first. While the peer has yet to read, the connection stays open,
-        and the callback is called again afterwards: what is to be said once is up to it. It is not
-        called where the session is closed or aborted by the program, or lost.
+        That is when the service drains, when the peer has closed its direction, and when the
+        program closes the session (``QUIT``), unless with an error. What the callback sends goes
+        out first. While the peer has yet to read, the connection stays open, and the callback is
+        called again afterwards: what is to be said once is up to it.
         """
         self._on_closing += (callback,)
 
@@ -221,8 +221,11 @@ class Session:
 
     def closing(self) -> None:
         """Tell those who may have something to say before it is closed."""
-        for callback in self._on_closing:
+        callbacks, self._on_closing = self._on_closing, ()
+        for callback in callbacks:  # which may close it, and so come back here
             self._call("on_closing", callback)
+        if not self._ended:
+            self._on_closing = callbacks + self._on_closing
 
     def end(self) -> None:
         """The connection is gone."""

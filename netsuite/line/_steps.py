@@ -357,13 +357,12 @@ class Steps(Sending):
         idle = not self._slots and not self._resting and not (state & PAUSED)
         if state & TURNING and idle:
             self._turn()
-        elif state & CLOSING and not self._slots:
-            self._finish()
-        else:
-            self._let_push()
-            if state & ENDING and idle and not self._queue:
-                self._end()
-            self._regulate()
+            return
+        self._let_push()
+        closing = state & CLOSING and not self._slots
+        if closing or (state & ENDING and idle and not self._queue):
+            self._end()
+        self._regulate()
 
     def _let_push(self) -> None:
         """Tell those who wait for it that they can send."""
@@ -372,11 +371,19 @@ class Steps(Sending):
             self.session.became_writable()
 
     def _end(self) -> None:
-        """All that was asked is answered: close, once what else there is to say is out."""
-        if self.writable and not self._blocked:
+        """All that was asked is answered: close, once what else there is to say is out.
+
+        What an error ends is not asked.
+        """
+        if self._last is None and not self._blocked:
             self.session.closing()
-        if self.writable and not self._blocked:
-            self._finish()
+        if self._state & GONE:
+            return
+        if self._last is None:
+            reads = self._state & CLOSING or self.writable
+            if self._blocked or not reads:
+                return
+        self._finish()
 
     def _regulate(self) -> None:
         """Read from the peer, or do not."""
@@ -448,6 +455,8 @@ class Steps(Sending):
         """Close once what was begun is answered."""
         self._last = self._last or error
         self._state |= CLOSING
+        if self._last is None:
+            self.session.closing()  # before the reply to the command that closes
         self._work()
 
     def abort(self) -> None:

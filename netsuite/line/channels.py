@@ -229,7 +229,7 @@ class Channels:
             subscriber = self._subscribers[session] = Subscriber(session)
             session.on_end(partial(self._ended, session))
             session.on_writable(partial(self._delivery.serve, subscriber))
-            session.on_closing(partial(self._delivery.catch_up_all, subscriber))
+            session.on_closing(partial(self._closing, subscriber))
         if not subscriber.hears_logout:
             subscriber.hears_logout = True
             session.on_logout(partial(self._logged_out, subscriber))
@@ -247,6 +247,12 @@ class Channels:
         """What one user listened to is nothing to whoever comes next."""
         subscriber.hears_logout = False
         self.unsubscribe(subscriber.session)
+
+    def _closing(self, subscriber: Subscriber) -> None:
+        """It gets what was published before, and nothing more."""
+        self._delivery.catch_up_all(subscriber)
+        for channel in tuple(subscriber.channels.values()):
+            self._leave(subscriber, channel)
 
     def _ended(self, session: Session) -> None:
         self._leave_all(self._subscribers.pop(session))

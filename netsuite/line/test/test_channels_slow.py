@@ -261,6 +261,28 @@ class Connections(SynchronousTestCase):
             self.assertEqual(client.pushes, ["MESSAGE a 0"])
             self.assertTrue(client.closed)
 
+    def test_who_quits_gets_what_was_published_before(self) -> None:
+        served = Served()
+        client = served.peer("a")
+        served.channels.publish("a", "0")
+        said = client.send(b"PUBLISH a 1\r\nQUIT\r\n")
+        self.assertEqual(said, b"1\r\n* MESSAGE a 0\r\n* MESSAGE a 1\r\nOK\r\n")
+        self.assertTrue(client.closed)
+
+    def test_who_closes_gets_nothing_more(self) -> None:
+        served = Served()
+        listener = served.listener("a", "b")
+        listener.room = 1
+        served.publish("a", "0")
+        served.publish("a", "1")
+        listener.session.closing()
+        self.assertEqual(served.channels.counts(), {})
+        served.publish("a", "2")
+        self.assertEqual(served.channels.waiting(listener.session), 1)
+        self.assertEqual(listener.read(), ["a 1"])
+        listener.session.closing()
+        self.assertEqual(listener.pushes, ["a 1"])
+
     def test_all_get_what_is_on_its_way_when_the_service_drains(self) -> None:
         turns = Turns()
         served = Served(soon=turns.soon)

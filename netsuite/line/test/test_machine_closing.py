@@ -239,6 +239,31 @@ class EndOfInputTests(ClosingCase):
         self.assertEqual(self.answer(), b"done\n* bye\n")
         self.assertEqual(self.wire.asked[-1], "close")
 
+    def test_before_the_reply_to_the_command_that_closes(self) -> None:
+        left = ["a"]
+        self.session.on_closing(lambda: left and self.session.send(left.pop()))
+        self.assertEqual(self.say(b"say b\nquit\nsay c\n"), b"b\n* a\nOK\n")
+        self.assertEqual(self.wire.asked[-1], "close")
+
+    def test_nothing_where_an_error_closes(self) -> None:
+        self.session.on_closing(lambda: self.session.send("bye"))
+        self.session.close(CommandError("timeout", "too late"))
+        self.assertEqual(self.sent, b"ERR timeout too late\n")
+        self.assertEqual(self.wire.asked[-1], "close")
+
+    def test_who_does_not_read_is_closed_where_there_is_nothing_to_say(self) -> None:
+        self.pause()
+        self.session.close()
+        self.assertEqual(self.wire.asked[-1], "close")
+
+    def test_an_error_does_not_wait_for_what_there_is_to_say(self) -> None:
+        self.session.on_closing(lambda: self.session.send("bye"))
+        self.pause()
+        self.session.close()
+        self.assertEqual(self.wire.asked, ["pause"])
+        self.session.close(CommandError("timeout", "too late"))
+        self.assertEqual((self.sent, self.wire.asked[-1]), (b"ERR timeout too late\n", "close"))
+
     def test_what_programs_say_waits_until_the_peer_reads(self) -> None:
         left = ["a", "b", "c"]
 
