@@ -11,6 +11,12 @@ def main() -> NoReturn:
         from netsuite.ip.cli import main as tool
 
         raise SystemExit(tool(sys.argv[2:]))
+    if sys.argv[1:2] == ["line"]:
+        # Nor for the daemon layer, which is most of what there is to import.
+        from netsuite.line import tools
+
+        if sys.argv[2:3] and sys.argv[2] in tools.TOOLS:
+            raise SystemExit(tools.main(sys.argv[2:]))
 
     from netsuite.service.console import main as console
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from OpenSSL import SSL, crypto
 from twisted.internet.endpoints import (
@@ -25,12 +25,12 @@ from twisted.internet.ssl import (
 )
 from zope.interface import implementer
 
+from netsuite._command_line import CommandParser
+
 PROGRAM = "netsuite line connect"
 
 #: Has the password for ``--user``.
 PASSWORD = "NETSUITE_LINE_PASSWORD"  # noqa: S105 - its name
-
-EXIT_TROUBLE = 2
 
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<address>[^\]]+)\]|(?P<host>[^:\[\]]+)):(?P<port>\d{1,5})")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -162,14 +162,6 @@ def _read(path: str, option: str) -> str:
         raise Trouble(f"{option} {path}: expected text") from None
 
 
-class _Parser(argparse.ArgumentParser):
-    """A mistake is one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """End with it."""
-        self.exit(EXIT_TROUBLE, f"{self.prog}: {message} (see {self.prog} --help)\n")
-
-
 _DESCRIPTION = (
     "Gives commands to a server of lines. On a terminal it has a prompt, with history and "
     "completion by Tab; else the commands are the lines of the standard input, sent without "
@@ -223,7 +215,9 @@ def options_of(arguments: Sequence[str]) -> ConnectOptions:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog=PROGRAM, description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False)
+    parser = CommandParser(
+        prog=PROGRAM, description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False
+    )
 
     def add(*names: str, **details: Any) -> None:
         parser.add_argument(*names, **details)

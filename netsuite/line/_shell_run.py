@@ -11,11 +11,11 @@ from typing import Any, TextIO
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
+from netsuite._command_line import EXIT_OUTPUT_GONE, EXIT_TROUBLE, abandon
 from netsuite.line._shell import Conversation, Pipe, Screen, Watch, check, client_of
 from netsuite.line._shell_hints import with_hint
 from netsuite.line._shell_input import Input, InputError
 from netsuite.line._shell_options import (
-    EXIT_TROUBLE,
     ConnectOptions,
     Trouble,
     options_of,
@@ -52,7 +52,7 @@ def connect(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         # Whoever read our output has seen enough; we end as the signal would have ended us.
         _abandon_output()
-        return 128 + signal.SIGPIPE
+        return EXIT_OUTPUT_GONE
     except KeyboardInterrupt:
         return _INTERRUPTED
 
@@ -154,9 +154,7 @@ def _abandon_output() -> None:
         pass
     else:
         return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    abandon(sys.stdout.fileno())
 
 
 async def _connect(client: LineClient, options: ConnectOptions, reactor: Any) -> None:

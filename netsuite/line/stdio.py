@@ -13,13 +13,12 @@ the end of its input, once all is answered::
 import argparse
 import errno
 import os
-import signal
 import socket
 import sys
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 from twisted.internet._posixstdio import StandardIO
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -37,6 +36,7 @@ from twisted.logger import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from netsuite._command_line import EXIT_OUTPUT_GONE, EXIT_TROUBLE, CommandParser
 from netsuite.line._machine import Conversation
 from netsuite.line.app import LineApp
 from netsuite.line.apps import APPS, AppError, load_app
@@ -46,9 +46,7 @@ from netsuite.net import StreamTransport
 __all__ = ["main", "serve"]
 
 _PROGRAM = "netsuite line stdio"
-_EXIT_USAGE = 2
-_EXIT_TROUBLE = 1
-_OUTPUT_GONE = 128 + signal.SIGPIPE
+_EXIT_FAILED = 1
 
 #: What writing ends with when whoever reads has gone, which is no trouble.
 _GONE = {errno.EPIPE, errno.ECONNRESET}
@@ -245,20 +243,14 @@ def main(arguments: Sequence[str]) -> int:
 def _status_of(error: BaseException | None) -> int:
     """How to end with an error; all but a reader who has gone get a line."""
     if not isinstance(error, OSError):
-        return _OUTPUT_GONE
+        return EXIT_OUTPUT_GONE
     if not _is_peer_s(2):
         _complain(f"standard output: {error.strerror}")
-    return _EXIT_TROUBLE
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, and the status of a mistake."""
-        sys.exit(_complain(message))
+    return _EXIT_FAILED
 
 
 def _options_of(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(
+    parser = CommandParser(
         prog=_PROGRAM,
         description="Serves an application of lines on the standard input and output.",
         allow_abbrev=False,
@@ -304,4 +296,4 @@ def _is_peer_s(descriptor: int) -> bool:
 
 def _complain(text: str) -> int:
     sys.stderr.write(f"{_PROGRAM}: {text}\n")
-    return _EXIT_USAGE
+    return EXIT_TROUBLE

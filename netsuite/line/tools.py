@@ -7,13 +7,13 @@ import importlib
 import sys
 from collections.abc import Callable, Sequence
 
+from netsuite._command_line import EXIT_TROUBLE
+
 #: The tools by name, with what ``--help`` says of them.
 TOOLS = {
     "connect": "Give commands to a server of lines, from a terminal or a pipe",
     "stdio": "Serve an application of lines on the standard input and output",
 }
-
-_EXIT_USAGE = 2
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,4 +42,4 @@ def main(arguments: Sequence[str]) -> int:
 
 def _complain(text: str) -> int:
     sys.stderr.write(f"netsuite line: {text}\n")
-    return _EXIT_USAGE
+    return EXIT_TROUBLE

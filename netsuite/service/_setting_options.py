@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NoReturn, Self
 
 from twisted.python import usage
 
+from netsuite._command_line import EXIT_TROUBLE, show
 from netsuite._version import __version__
 from netsuite.service._config import DaemonConfig, PlacedError
 from netsuite.service._daemon_settings import DAEMON_SETTINGS, reloaded
@@ -33,8 +34,6 @@ from netsuite.service._sources import (
     parse_at,
 )
 from netsuite.service._toml import load
-
-_EXIT_USAGE = 2
 
 _ACTIONS = ("check-config", "print-config", "version", "help")
 
@@ -122,13 +121,11 @@ class SettingOptions(usage.Options):
 
     def opt_version(self) -> NoReturn:
         """Show the version and exit."""
-        sys.stdout.write(f"netsuite {__version__}\n")
-        raise SystemExit(0)
+        self._show(f"netsuite {__version__}\n")
 
     def opt_help(self) -> NoReturn:
         """Show this and exit."""
-        sys.stdout.write(str(self))
-        raise SystemExit(0)
+        self._show(str(self))
 
     def parseArgs(self, *args: str) -> None:
         """Refuse arguments that are no options; then ask the other sources."""
@@ -151,10 +148,13 @@ class SettingOptions(usage.Options):
                 raise usage.UsageError(str(error)) from None
             exit_with(self.service_name, str(error))
         if report is not None:
-            sys.stdout.write(report)
-            raise SystemExit(0)
+            self._show(report)
         if getattr(self, "parent", None) is not None:
             take_reactor()
+
+    def _show(self, text: str) -> NoReturn:
+        show(program_name(self.service_name), text)
+        raise SystemExit(0)
 
     def _report(self) -> str | None:
         """What was asked for instead of a running service."""
@@ -325,7 +325,7 @@ def _completions(settings: Sequence[Setting]) -> usage.Completions:
 def exit_with(service_name: str, message: str) -> NoReturn:
     """End the program for a mistake of the person who typed the command."""
     sys.stderr.write(f"{program_name(service_name)}: {' '.join(message.split())}\n")
-    raise SystemExit(_EXIT_USAGE)
+    raise SystemExit(EXIT_TROUBLE)
 
 
 def program_name(service_name: str) -> str:

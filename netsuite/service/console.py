@@ -11,6 +11,7 @@ from typing import NoReturn
 from twisted.application.reactors import NoSuchReactor, getReactorTypes, installReactor
 from twisted.scripts.twistd import run
 
+from netsuite._command_line import EXIT_TROUBLE, show
 from netsuite._version import __version__
 from netsuite.ip import cli as ip_cli
 from netsuite.service._rooms import PREFIX, services, tools
@@ -22,8 +23,6 @@ TOOLS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
 
 #: Several services in one process, with what ``--help`` says of it.
 SUITE = ("run", "Several services in one process, from a TOML file (--config)")
-
-_EXIT_USAGE = 2
 
 
 def help_text() -> str:
@@ -115,7 +114,7 @@ def run_tool_of_room(arguments: Sequence[str]) -> None:
 
 def _exit(message: str) -> NoReturn:
     sys.stderr.write(f"netsuite: {message}\n")
-    raise SystemExit(_EXIT_USAGE)
+    raise SystemExit(EXIT_TROUBLE)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -127,10 +126,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if given:
         given = choose_reactor(given)
     if not given or given[0] in {"--help", "-h", "help"}:
-        sys.stdout.write(help_text())
-        raise SystemExit(0 if given else _EXIT_USAGE)
+        show("netsuite", help_text())
+        raise SystemExit(0 if given else EXIT_TROUBLE)
     if given[0] == "--version":
-        sys.stdout.write(f"netsuite {__version__}\n")
+        show("netsuite", f"netsuite {__version__}\n")
         raise SystemExit(0)
     if given[0] in TOOLS:
         tool, _ = TOOLS[given[0]]

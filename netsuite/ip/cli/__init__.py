@@ -7,9 +7,10 @@ It exits with 0, with 1 where a command says so (``diff``: they differ; ``grep``
 import signal
 from collections.abc import Sequence
 
+from netsuite._command_line import EXIT_OUTPUT_GONE, EXIT_TROUBLE
 from netsuite.ip._errors import AddressError
 from netsuite.ip.cli._options import options_of
-from netsuite.ip.cli._streams import EXIT_TROUBLE, Streams, Trouble
+from netsuite.ip.cli._streams import Streams, Trouble
 
 __all__ = ["Streams", "main"]
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None, streams: Streams | None = None)
     except BrokenPipeError:
         # Whoever read our output has seen enough; we end as the signal would have ended us.
         streams.abandon_output()
-        return 128 + signal.SIGPIPE
+        return EXIT_OUTPUT_GONE
     except OSError as error:
         streams.abandon_output()
         streams.complain(f"{prog}: {error.filename or 'output'}: {error.strerror}")

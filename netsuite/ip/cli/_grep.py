@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from io import BytesIO, StringIO
 from typing import BinaryIO
 
+from netsuite._command_line import EXIT_TROUBLE
 from netsuite.ip._set import IPSet
 from netsuite.ip.cli._input import (
     blocks,
@@ -16,7 +17,7 @@ from netsuite.ip.cli._input import (
     set_of_file_or_text,
 )
 from netsuite.ip.cli._scan import Scanner, Span
-from netsuite.ip.cli._streams import EXIT_TROUBLE, Streams, Trouble
+from netsuite.ip.cli._streams import Streams, Trouble
 
 _BLOCK = 1 << 20  # bytes searched at once
 _BLANK = b" \t\r"

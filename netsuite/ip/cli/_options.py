@@ -3,12 +3,12 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
+from netsuite._command_line import CommandParser
 from netsuite.ip.cli._calc import calc, classify_command
 from netsuite.ip.cli._grep import grep
 from netsuite.ip.cli._sets import aggregate, diff, free
-from netsuite.ip.cli._streams import EXIT_TROUBLE, Streams
+from netsuite.ip.cli._streams import Streams
 
 Command = Callable[[argparse.Namespace, Streams], int]
 
@@ -28,20 +28,12 @@ _FOUND = (
 )
 
 
-class _Parser(argparse.ArgumentParser):
-    """A mistake is one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """End with it."""
-        self.exit(EXIT_TROUBLE, f"{self.prog}: {message} (see {self.prog} --help)\n")
-
-
 def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line.
 
     :raises SystemExit: after printing what was wrong with it, or help.
     """
-    parser = _Parser(prog="netsuite ip", description=_DESCRIPTION, allow_abbrev=False)
+    parser = CommandParser(prog="netsuite ip", description=_DESCRIPTION, allow_abbrev=False)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(name: str, run: Command, summary: str, epilog: str = "") -> argparse.ArgumentParser:

@@ -1,13 +1,12 @@
 """Where a command reads and writes."""
 
 import json
-import os
 import sys
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO, TextIO
 
-EXIT_TROUBLE = 2
+from netsuite._command_line import abandon
 
 
 class Trouble(Exception):  # noqa: N818 - as diff and grep call it
@@ -54,6 +53,4 @@ class Streams:
             output = self.output.fileno()
         except OSError:  # it is no file
             return
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, output)
-        os.close(nowhere)
+        abandon(output)
