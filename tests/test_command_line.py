@@ -30,6 +30,51 @@ def test_help_of_the_console_script(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("command", "program_name"),
+    [
+        ("--help", "netsuite"),
+        ("--version", "netsuite"),
+        ("ip --help", "netsuite ip"),
+        ("line connect --help", "netsuite line connect"),
+        ("line stdio --help", "netsuite line stdio"),
+        ("line --help", "netsuite-line"),
+        ("echo --version", "netsuite-echo"),
+        ("echo --print-config", "netsuite-echo"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_line_and_status_2(command: str, program_name: str) -> None:
+    """The output is what Python makes of it by itself: buffered."""
+    for redirection, why in (
+        (">/dev/full", "No space left on device"),
+        (">&-", "it is closed"),
+    ):
+        variables = {**environment(), "PYTHONUNBUFFERED": ""}
+        script = f'"$@" {redirection}'
+        done = subprocess.run(
+            ["sh", "-c", script, "sh", *ours("netsuite", *command.split())],
+            env=variables, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (2, f"{program_name}: output: {why}\n")
+
+
+@pytest.mark.once
+def test_a_tool_of_lines_has_no_use_for_the_daemon_layer(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv[1:] = ['line', 'connect', '--help']\n"
+        "from netsuite.__main__ import main\n"
+        "try: main()\n"
+        "finally: print([each for each in sys.modules if each.startswith('netsuite.service')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith("usage: netsuite line connect")
+    assert done.stdout.endswith("\n[]\n")
+
+
 def test_twistd_lists_the_service(tmp_path: Path) -> None:
     assert "netsuite-echo" in run(tmp_path, "twistd", "--help").stdout
 

@@ -95,16 +95,15 @@ async def flood(server: Server, slow: Session, readers: list[Plain]) -> int:
         for reader in readers:
             assert await reader.read(len(wire(numbers))) == wire(numbers)
         assert channels.waiting(slow) <= QUEUE
-        if counters.disconnected:
-            return numbers.stop
-        if counters.dropped > QUEUE:
-            there = numbers.stop * (len(readers) + 1)
-            await server.world.until(
-                lambda: counters.delivered + counters.dropped + channels.waiting(slow) == there,
-                "the end of the turn",
-            )
-            return numbers.stop
-    raise AssertionError
+        if counters.dropped > QUEUE or counters.disconnected:
+            break
+
+    def turn_is_over() -> bool:
+        gone = counters.delivered + counters.dropped + channels.waiting(slow)
+        return bool(counters.disconnected) or gone == numbers.stop * (len(readers) + 1)
+
+    await server.world.until(turn_is_over, "the end of the turn")
+    return numbers.stop
 
 
 def overflow(server: Server, slow: Session, begin: int) -> int:
