@@ -75,6 +75,7 @@ class ClientConnection(TwistedProtocol):
         self._parting: Parting | None = None
         self.gone = False
         self.encrypted = False
+        self.bytes_received = 0
 
     # From the transport.
 
@@ -93,6 +94,7 @@ class ClientConnection(TwistedProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take replies."""
+        self.bytes_received += len(data)
         if self._error is None:
             self._reader.feed(data)
             self.pull()
@@ -129,6 +131,11 @@ class ClientConnection(TwistedProtocol):
     def has_room(self) -> bool:
         """Whether a command can be sent now."""
         return not self._paused and self._error is None and len(self._in_flight) < self._most
+
+    @property
+    def first(self) -> Call | None:
+        """The command whose reply comes next."""
+        return self._in_flight[0] if self._in_flight else None
 
     @property
     def private(self) -> bool:

@@ -31,6 +31,7 @@ from netsuite.line._client_errors import (
     LineTimeoutError,
     in_seconds,
 )
+from netsuite.line._client_keepalive import Keepalive
 from netsuite.line._client_wire import request
 
 _T = TypeVar("_T")
@@ -55,6 +56,7 @@ class Terms:
     insecure_login: bool
     reconnect: bool
     retry: Callable[[int], float] | None
+    keepalive: float | None
     max_in_flight: int
     line_length: int
     longest: int
@@ -103,6 +105,7 @@ class Connector:
         self._service: ClientService | None = None
         self._connection: ClientConnection | None = None
         self._preparing: IDelayedCall | None = None
+        self._keepalive: Keepalive | None = None
         self._failures = 0
         self._waiting: list[tuple[Deferred[None], int | None]] = []
 
@@ -183,7 +186,7 @@ class Connector:
         if connection is not self._connection:
             return
         self._connection = None
-        self._stop_preparing()
+        self._stop_timers()
         if self._ready is not None:
             self._ready = None
             self._disconnected(error)
@@ -212,6 +215,12 @@ class Connector:
         if timer is not None:
             timer.cancel()
 
+    def _stop_timers(self) -> None:
+        self._stop_preparing()
+        keepalive, self._keepalive = self._keepalive, None
+        if keepalive is not None:
+            keepalive.stop()
+
     def _delay(self) -> float:
         # ClientService begins again at the first delay when TCP is connected; a server that
         # refuses everybody after that would be asked without end.
@@ -231,6 +240,8 @@ class Connector:
         self._failures = 0
         self.trouble = None
         self._ready = connection
+        if terms.keepalive is not None:
+            self._keepalive = Keepalive(connection, self._clock, terms.keepalive)
         self._user.connected(connection)
         ready, self._waiting = self._waiting, []
         for each, _ in ready:
@@ -282,7 +293,7 @@ class Connector:
     def _end(self, error: Exception) -> None:
         self.ended = error
         self._ready = None
-        self._stop_preparing()
+        self._stop_timers()
         waiting, self._waiting = self._waiting, []
         for each, _ in waiting:
             each.errback(error)

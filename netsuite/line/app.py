@@ -63,7 +63,7 @@ class LineApp:
             \"\"\"Add two numbers.\"\"\"
             return a + b
 
-    ``HELP``, ``HELP NAME``, ``COMMANDS`` (JSON) and ``QUIT`` are there by themselves.
+    ``HELP``, ``HELP NAME``, ``COMMANDS`` (JSON), ``NOOP`` and ``QUIT`` are there by themselves.
 
     :param name: of the application, for its greeting and help.
     :param greeting: said to each peer first, as ``* greeting``; None for nothing.
@@ -74,7 +74,7 @@ class LineApp:
     :param invalid_utf8: what becomes of words that are not UTF-8: ``strict``, they are refused
         with ``ERR bad-encoding``; ``replace``, U+FFFD stands for what cannot be decoded; or
         ``surrogateescape``, they are kept (PEP 383) and go out as they came in.
-    :param builtins: whether there are HELP, COMMANDS and QUIT.
+    :param builtins: whether there are HELP, COMMANDS, NOOP and QUIT.
     :param format_error: an error reply as bytes, line end included; ``ERR code text`` by default.
     :param fallback: takes the lines whose first word is no command: the session and the line
         without its end, as bytes.
@@ -312,6 +312,10 @@ class LineApp:
         def commands(session: Session) -> str:
             """List the commands for programs, as JSON."""
             return self.described(session)
+
+        @self.command(open=True)
+        def noop() -> None:
+            """Do nothing; it is answered if somebody is there."""
 
         @self.command(open=True, aliases=["EXIT"])
         def quit_(session: Session) -> None:

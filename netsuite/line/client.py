@@ -96,6 +96,9 @@ class LineClient(Service):
         not by a UNIX socket or this machine's loopback.
     :param reconnect: whether to connect again, and again.
     :param retry: after how many seconds, by how many times in a row it has failed.
+    :param keepalive: seconds of the server's silence after which it is asked whether it is there
+        (``NOOP``), if it has nothing else to answer; without an answer within as many again the
+        connection is dropped. None never asks.
     :param max_in_flight: commands that are sent before the first one is answered.
     :param max_waiting: commands that wait to be sent; one more fails.
     :param line_length: bytes of a command line that the server takes.
@@ -124,6 +127,7 @@ class LineClient(Service):
         insecure_login: bool = False,
         reconnect: bool = True,
         retry: Callable[[int], float] | None = None,
+        keepalive: float | None = 60.0,
         max_in_flight: int = 1000,
         max_waiting: int = 10_000,
         line_length: int = 8192,
@@ -135,6 +139,8 @@ class LineClient(Service):
     ) -> None:
         if (user is None) != (password is None) or (token is not None and user is not None):
             raise ValueError("expected token, or user and password, or neither")
+        if keepalive is not None and not keepalive > 0:
+            raise ValueError(f"keepalive {keepalive}: expected more than 0")
         sizes = {"max_in_flight": max_in_flight, "line_length": line_length, "longest": longest}
         for name, value in sizes.items():
             if value < 1:
@@ -151,6 +157,7 @@ class LineClient(Service):
             insecure_login=insecure_login,
             reconnect=reconnect,
             retry=retry,
+            keepalive=keepalive,
             max_in_flight=max_in_flight,
             line_length=line_length,
             longest=longest,

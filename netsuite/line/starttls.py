@@ -19,7 +19,7 @@ from netsuite.line._session import Session
 from netsuite.line.app import LineApp
 
 #: What peers may say before TLS where it is required.
-BEFORE_TLS = frozenset({"STARTTLS", "HELP", "COMMANDS", "QUIT"})
+BEFORE_TLS = frozenset({"STARTTLS", "HELP", "COMMANDS", "NOOP", "QUIT"})
 
 
 class StartTLS:

@@ -76,6 +76,7 @@ class HelpTests(AppCase):
                 "calc: the commands",
                 "  HELP [name]            Say what commands there are, or what one of them does.",
                 "  COMMANDS               List the commands for programs, as JSON.",
+                "  NOOP                   Do nothing; it is answered if somebody is there.",
                 "  QUIT                   Close the connection.",
                 "  ADD a [x|y] [more...]  Add numbers.",
                 "  STORE key {n}          Store bytes.",
@@ -152,9 +153,9 @@ class HelpTests(AppCase):
         found = json.loads(line)
         self.assertEqual((found["app"], found["version"]), ("calc", 1))
         names = [each["name"] for each in found["commands"]]
-        self.assertEqual(names, ["HELP", "COMMANDS", "QUIT", "ADD", "STORE", "ANYTHING"])
+        self.assertEqual(names, ["HELP", "COMMANDS", "NOOP", "QUIT", "ADD", "STORE", "ANYTHING"])
         self.assertEqual(
-            found["commands"][3],
+            found["commands"][4],
             {
                 "name": "ADD",
                 "aliases": ["PLUS", "+"],
@@ -187,7 +188,7 @@ class HelpTests(AppCase):
                 "roles": [],
             },
         )
-        self.assertTrue(found["commands"][4]["literal"])
+        self.assertTrue(found["commands"][5]["literal"])
         self.assertEqual(found["commands"][0]["reply"], "lines")
 
 
@@ -237,6 +238,7 @@ class PermissionTests(AppCase):
             [
                 "  HELP [name]  Say what commands there are, or what one of them does.",
                 "  COMMANDS     List the commands for programs, as JSON.",
+                "  NOOP         Do nothing; it is answered if somebody is there.",
                 "  QUIT         Close the connection.",
                 "  HELLO",
             ],

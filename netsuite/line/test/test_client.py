@@ -201,7 +201,7 @@ class CallTests(ClientCase):
 
         one, some = client.call("HOLD", "x"), client.lines("COUNT", 2)
         stream = Deferred.fromCoroutine(streamed())
-        error, last = client.call("NO"), client.call("ADD", 1, 1)
+        error, last = client.call("UNKNOWN"), client.call("ADD", 1, 1)
         for each in (one, some, stream, error, last):
             self.pending(each)
         self.held[0].callback("held")
@@ -355,7 +355,7 @@ class TimeTests(ScriptCase):
         self.failure(never, LineConnectionError)
 
     def test_a_client_may_have_no_limit(self) -> None:
-        client = self.connected(timeout=None)
+        client = self.connected(timeout=None, keepalive=None)
         settle(self.clock)
         call = client.call("A")
         settle(self.clock)

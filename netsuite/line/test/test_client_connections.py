@@ -268,6 +268,7 @@ class ConnectTests(ClientCase):
             {"max_in_flight": 0},
             {"line_length": 0},
             {"longest": 0},
+            {"keepalive": 0},
         ):
             self.assertRaises(
                 ValueError,
@@ -427,7 +428,7 @@ class CommandListTests(ClientCase):
         found = self.result(self.client().commands())
         for name, meant in (
             *(("add", "ADD"), ("AD", "ADD"), ("exit", "QUIT"), ("?", "HELP"), ("com", "COMMANDS")),
-            *(("CO", None), ("", None), ("NO", None)),
+            *(("CO", None), ("", None), ("UNKNOWN", None)),
         ):
             command = found.find(name)
             self.assertEqual(None if command is None else command.name, meant, name)
@@ -439,7 +440,7 @@ class CommandListTests(ClientCase):
         self.assertEqual(self.result(client.ask("SAY", 'as "it" is')), 'as "it" is')
         self.assertEqual(self.result(client.ask("STORE", "k", literal=b"x")), "k b'x'")
         self.assertEqual(self.result(client.ask("HELP", "ADD"))[0], "ADD a b")
-        self.failure(client.ask("NO"), LineError)
+        self.failure(client.ask("UNKNOWN"), LineError)
 
     def test_the_list_is_fetched_once_for_each_connection(self) -> None:
         client = self.client()

@@ -1,4 +1,4 @@
-"""What a client says of a connection that is gone."""
+"""What a client says of a connection that is gone, and how it finds out."""
 
 from netsuite.line.client import LineConnectionError
 from netsuite.line.test.memory import settle
@@ -25,3 +25,64 @@ class LossTests(ScriptCase):
             assert isinstance(error, LineConnectionError)
             self.assertEqual(str(error), f"the connection was lost: {why}")
             self.assertEqual(error.heard, heard)
+
+
+class KeepaliveTests(ScriptCase):
+    """Whether a server that says nothing is there."""
+
+    def look(self) -> bytes:
+        """Let ten seconds pass; what the server has got meanwhile."""
+        before = len(self.server.received)
+        self.clock.advance(10)
+        settle(self.clock)
+        return bytes(self.server.received[before:])
+
+    def test_a_server_that_answers_is_there(self) -> None:
+        client = self.connected(keepalive=10, on_lost=self.fail)
+        for answer in (b"OK\r\n", b"ERR unknown-command what?\r\n"):
+            self.assertEqual(self.look(), b"NOOP\r\n")
+            self.server.say(answer)
+            self.assertEqual(self.look(), b"")
+        self.assertTrue(client.is_connected)
+
+    def test_a_server_that_does_not_answer_is_gone(self) -> None:
+        lost: list[Exception] = []
+        client = self.connected(keepalive=10, on_lost=lost.append)
+        self.assertEqual(self.look(), b"NOOP\r\n")
+        call = client.call("A")
+        self.assertTrue(client.is_connected)
+        self.look()
+        why = "the connection was lost: the server has not answered within 10 seconds"
+        self.assertEqual(str(self.failure(call, LineConnectionError)), why)
+        self.assertEqual([str(each) for each in lost], [why])
+
+    def test_one_that_says_something_is_not_asked(self) -> None:
+        self.connected(keepalive=10)
+        for _ in range(3):
+            self.server.say(b"* news\r\n")
+            self.assertEqual(self.look(), b"")
+        self.assertEqual(self.look(), b"NOOP\r\n")
+
+    def test_one_that_says_something_else_first_is_there(self) -> None:
+        client = self.connected(keepalive=10)
+        self.assertEqual(self.look(), b"NOOP\r\n")
+        self.server.say(b"* news\r\n")
+        self.assertEqual(self.look(), b"")
+        self.assertTrue(client.is_connected)
+        self.look()
+        self.assertFalse(client.is_connected)
+
+    def test_a_command_may_take_its_time(self) -> None:
+        client = self.connected(keepalive=10, timeout=None)
+        call = client.call("A")
+        self.assertEqual(self.look(), b"A\r\n")
+        for _ in range(10):
+            self.assertEqual(self.look(), b"")
+        self.server.say(b"a\r\n")
+        self.assertEqual(self.result(call), "a")
+        self.assertEqual(self.look(), b"")
+        self.assertEqual(self.look(), b"NOOP\r\n")
+
+    def test_nobody_has_to_ask(self) -> None:
+        self.connected(keepalive=None, timeout=None)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
