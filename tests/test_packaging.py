@@ -84,15 +84,18 @@ def run(program: Path, *arguments: str, cwd: Path, **environment: str) -> str:
 def check_it_works(programs: Path, directory: Path, **environment: str) -> None:
     """``twistd -n netsuite-echo`` echoes, and so do its tests."""
     assert "netsuite-echo" in run(programs / "twistd", "--help", cwd=directory, **environment)
-    socket_path = directory / "echo.sock"
+    socket_path, ready = directory / "echo.sock", directory / "ready"
     with subprocess.Popen(
-        [programs / "twistd", "-n", "--pidfile=", "netsuite-echo", f"--listen=unix:{socket_path}"],
+        [
+            *(programs / "twistd", "-n", "--pidfile=", "netsuite-echo"),
+            *(f"--listen=unix:{socket_path}", f"--port-file={ready}"),
+        ],
         cwd=directory,
         env={**outside(), **environment},
         stdout=subprocess.DEVNULL,
     ) as process:
         try:
-            wait_for(lambda: socket_path.exists() or process.poll() is not None, "the socket")
+            wait_for(lambda: ready.exists() or process.poll() is not None, "it to listen")
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(PATIENCE)
                 connection.connect(str(socket_path))
