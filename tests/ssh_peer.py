@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Collection, Mapping
+from copy import copy
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -100,6 +101,15 @@ class Exchange:
             checkers=list(checkers),
             **given,
         )
+        self._connect()
+
+    def another(self) -> "Exchange":
+        """Another peer of the same server."""
+        other = copy(self)
+        other._connect()
+        return other
+
+    def _connect(self) -> None:
         self.reads = True
         self.to_peer, self.to_server = Transport(), Transport()
         self.server: SSHProtocol = self.factory.buildProtocol(None)
@@ -139,6 +149,10 @@ class Exchange:
         assert [each for each, _ in self.take() if each != EXT_INFO] == [SERVICE_ACCEPT]
 
     # Coming in.
+
+    def try_password(self, user: str, password: bytes) -> list[int]:
+        """The numbers of the answers."""
+        return self.ask_to_come_in(user, b"password", b"\0" + NS(password))
 
     def ask_to_come_in(self, user: str, method: bytes, data: bytes) -> list[int]:
         """The numbers of the answers."""

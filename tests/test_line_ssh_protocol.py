@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from netsuite.line import LineApp
 from netsuite.line._ssh_channel import LINGER_SECONDS
 from netsuite.line._ssh_transport import _MOST_HELD
+from netsuite.line.auth import Delay
 from netsuite.line.ssh import ssh_factory
 from netsuite.line.test._front_app import FrontApp
 from tests import ssh_peer as ssh
@@ -61,12 +62,17 @@ class ComingInTests(SynchronousTestCase):
         passwords = InMemoryUsernamePasswordDatabaseDontUse(bob=b"right")
         exchange = Exchange(checkers=[passwords])
         exchange.secure()
-        wrong = exchange.ask_to_come_in("bob", b"password", b"\0" + NS(b"wrong"))
-        self.assertEqual(wrong, [])  # guessing takes time
-        exchange.clock.advance(1)
+        self.assertEqual(exchange.try_password("bob", b"wrong"), [])  # guessing takes time
+        exchange.clock.advance(0.5)
         self.assertEqual([number for number, _ in exchange.take()], [ssh.USERAUTH_FAILURE])
-        right = exchange.ask_to_come_in("bob", b"password", b"\0" + NS(b"right"))
-        self.assertEqual(right, [ssh.USERAUTH_SUCCESS])
+        self.assertEqual(exchange.try_password("bob", b"right"), [])  # and more, each time
+        exchange.clock.advance(0.5)
+        self.assertEqual([number for number, _ in exchange.take()], [ssh.USERAUTH_SUCCESS])
+        another = exchange.another()
+        another.secure()
+        self.assertEqual(another.try_password("bob", b"right"), [])
+        another.clock.advance(0.5)
+        self.assertEqual([number for number, _ in another.take()], [ssh.USERAUTH_SUCCESS])
 
     def test_no_password_where_nobody_has_one(self) -> None:
         exchange = Exchange()
@@ -154,11 +160,39 @@ class BoundsOfComingInTests(SynchronousTestCase):
             data = NS(b"password") + b"\0" + NS(password)
             exchange.send(ssh.USERAUTH_REQUEST, NS(b"bob") + NS(b"ssh-connection") + data)
         self.assertEqual(exchange.take(), [])
-        exchange.clock.advance(1)
-        numbers = [number for number, _ in exchange.take()]
-        self.assertEqual(numbers, [ssh.USERAUTH_FAILURE, ssh.USERAUTH_SUCCESS])
+        for number in (ssh.USERAUTH_FAILURE, ssh.USERAUTH_SUCCESS):
+            exchange.clock.advance(0.5)
+            self.assertEqual([number for number, _ in exchange.take()], [number])
         exchange.clock.advance(10)
         self.assertEqual(exchange.take(), [])
+
+    def test_those_who_fail_wait_longer_each_time_on_any_connection(self) -> None:
+        passwords = InMemoryUsernamePasswordDatabaseDontUse(bob=b"right")
+        exchange = Exchange(checkers=[passwords], delay=Delay(first=1, most=4))
+        for user, wait in (("bob", 0), ("bob", 1), ("ann", 2), ("bob", 4), ("eve", 4)):
+            exchange = exchange.another()
+            exchange.secure()
+            self.assertEqual(exchange.try_password(user, b"wrong"), [])
+            exchange.clock.advance(wait)  # and then it is checked
+            self.assertEqual(exchange.take(), [])
+            exchange.clock.advance(0.9)
+            self.assertEqual(exchange.take(), [])
+            exchange.clock.advance(0.2)
+            self.assertEqual([number for number, _ in exchange.take()], [ssh.USERAUTH_FAILURE])
+
+    def test_so_many_at_a_time(self) -> None:
+        passwords = InMemoryUsernamePasswordDatabaseDontUse(bob=b"right")
+        exchange = Exchange(checkers=[passwords], delay=Delay(waiting=2))
+        peers = [exchange, exchange.another(), exchange.another()]
+        for peer in peers:
+            peer.secure()
+        answers = [peer.try_password("bob", b"wrong") for peer in peers]
+        self.assertEqual(answers, [[], [], [ssh.USERAUTH_FAILURE]])
+        for peer in peers:
+            peer.server.connectionLost(Failure(ConnectionDone()))
+        last = exchange.another()
+        last.secure()
+        self.assertEqual(last.try_password("bob", b"wrong"), [])
 
     def test_the_service_is_there_once(self) -> None:
         exchange = Exchange()
@@ -189,9 +223,8 @@ class BoundsOfComingInTests(SynchronousTestCase):
         passwords = InMemoryUsernamePasswordDatabaseDontUse(bob=b"right")
         exchange = Exchange(checkers=[passwords])
         exchange.secure()
-        exchange.ask_to_come_in("bob", b"password", b"\0" + NS(b"wrong"))
+        exchange.try_password("bob", b"wrong")
         exchange.server.connectionLost(Failure(ConnectionDone()))
-        exchange.clock.advance(1)
         self.assertEqual(exchange.clock.getDelayedCalls(), [])
         self.assertEqual(exchange.factory.counters.active, 0)
 

@@ -4,6 +4,12 @@ import math
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, fields
+from hashlib import sha256
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from netsuite.ip import parse_address, rate_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,3 +149,22 @@ class Guard:
             self._going_on[network] = left
         else:
             self._going_on.pop(network, None)
+
+
+def network_key(host: str) -> Hashable:
+    """Whose failures count together; None for peers that have no address.
+
+    :param host: a peer's IP address, or ``""``.
+    """
+    return rate_key(parse_address(host)) if host else None
+
+
+def name_key(name: str) -> Hashable:
+    """What is remembered of a user name: so much, however long it is."""
+    return sha256(name.casefold().encode("utf-8", "surrogateescape")).digest()[:16]
+
+
+async def pause(clock: IReactorTime, seconds: float) -> None:
+    """Wait, if there is anything to wait for."""
+    if seconds > 0:
+        await deferLater(clock, seconds)

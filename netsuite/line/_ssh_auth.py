@@ -10,11 +10,12 @@ from twisted.conch.ssh.transport import DISCONNECT_NO_MORE_AUTH_METHODS_AVAILABL
 from twisted.conch.ssh.userauth import SSHUserAuthServer
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from netsuite.line._failures import Attempt, Guard, name_key, network_key, pause
 from netsuite.line._ssh_error import SSHError
 from netsuite.line._ssh_log import PeersLogger
 
@@ -76,7 +77,14 @@ class UserAuth(SSHUserAuthServer):
         self._requests: deque[bytes] = deque()
         self._asked = 0
         self._busy = False
+        self._checking: Deferred[Any] | None = None
         super().serviceStarted()
+
+    def serviceStopped(self) -> None:
+        """The peer has come in, or is gone."""
+        super().serviceStopped()
+        if self._checking is not None:
+            self._checking.cancel()
 
     def ssh_USERAUTH_REQUEST(self, packet: bytes) -> None:
         """The peer wants to come in: one request after the other (section 5.1)."""
@@ -121,6 +129,43 @@ class UserAuth(SSHUserAuthServer):
             return fail(UnauthorizedLogin("no such user"))
         return super().tryAuth(kind, user, data)
 
+    def auth_password(self, packet: bytes) -> Deferred[Any]:
+        """Check a password; those who have failed before wait first (section 8)."""
+        guard: Guard = self.transport.factory.guard
+        key = name_key((self.user or b"").decode())
+        attempt = guard.begin(network_key(self.transport.host), key, self.clock.seconds())
+        if attempt is None:
+            return fail(UnauthorizedLogin("too many attempts at the same time"))
+        checked: Deferred[Any] = Deferred.fromCoroutine(self._password(packet, guard, attempt))
+        self._checking = checked
+        return checked.addBoth(self._checked)
+
+    async def _password(self, packet: bytes, guard: Guard, attempt: Attempt) -> Any:
+        clock = self.clock
+        try:
+            try:
+                await pause(clock, attempt.wait)
+            except CancelledError:
+                attempt.forgive(clock.seconds())  # gone, and has learned nothing
+                raise
+            begun = clock.seconds()
+            try:
+                found = await super().auth_password(packet)
+            except UnauthorizedLogin:
+                await pause(clock, begun + guard.delay.first - clock.seconds())
+                raise
+            attempt.forgive(clock.seconds())
+            return found
+        finally:
+            attempt.end()
+
+    def _checked(self, result: Any) -> Any:
+        self._checking = None
+        return result
+
+    def _ebPassword(self, f: Failure) -> Failure:
+        return f  # it has waited for less
+
     def _cbFinishedAuth(self, result: Any) -> None:
         if self.transport.is_over:
             return
@@ -133,6 +178,8 @@ class UserAuth(SSHUserAuthServer):
         )
 
     def _ebBadAuth(self, reason: Failure) -> None:
+        if self.transport.is_over:
+            return
         if reason.check(UnauthorizedLogin):
             self._ours.info(
                 "{peer} refused: {reason}: {user}",

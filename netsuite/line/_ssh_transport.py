@@ -31,6 +31,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from netsuite.line._failures import Delay, Guard
 from netsuite.line._front import SessionFactory, send_at_once
 from netsuite.line._ssh_auth import Realm, Roles, UserAuth
 from netsuite.line._ssh_channel import LINGER_SECONDS
@@ -89,6 +90,8 @@ class SSHProtocol(SSHServerTransport):
         #: Whether the connection is over, or will be once the peer has read why.
         self.is_over = False
         self.peer = ""
+        #: The peer's IP address; ``""`` if it has none.
+        self.host = ""
         self._full = False
         self._shaking_hands = False
         self._draining = False
@@ -99,7 +102,8 @@ class SSHProtocol(SSHServerTransport):
         """Begin the key exchange; the peer has its time to come in."""
         factory = self.factory
         self.supportedPublicKeys = list(factory.algorithms)
-        self.peer = shown_address(self.transport.getPeer())
+        peer = self.transport.getPeer()
+        self.peer, self.host = shown_address(peer), getattr(peer, "host", "")
         factory.counters.connection_opened(self)
         self._shaking_hands = ISSLTransport.providedBy(self.transport)
         send_at_once(self.transport)
@@ -297,6 +301,7 @@ class SSHFactory(Factory):
         checkers: Sequence[ICredentialsChecker],
         roles: Sequence[Roles],
         *,
+        delay: Delay,
         attempts: int,
         login_time: float,
         channels: int,
@@ -309,6 +314,7 @@ class SSHFactory(Factory):
         self._host_keys = host_keys
         self._use_host_keys()
         self.portal = Portal(Realm(roles), checkers)
+        self.guard = Guard(delay)
         self.attempts = attempts
         self.login_time = login_time
         self.channels = channels

@@ -11,7 +11,7 @@ Left out: mechanisms that never send the password (SCRAM, RFC 5802); TLS is ther
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -25,13 +25,11 @@ from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import LoginFailed, UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import Attribute, Interface, implementer
 
-from netsuite.ip import parse_address, rate_key
 from netsuite.line._errors import CommandError
-from netsuite.line._failures import Attempt, Delay, Guard
+from netsuite.line._failures import Attempt, Delay, Guard, name_key, network_key, pause
 from netsuite.line._session import Session
 from netsuite.line._tokens import Token, TokenError, Tokens, new_token
 from netsuite.line._wire import quote
@@ -178,7 +176,8 @@ class Authentication:
             raise CommandError("not-allowed", "AUTH: expected LOGOUT first")
         name, check = self._meant(session, mechanism, words)
         now = session.clock.seconds()
-        attempt = self._guard.begin(_network(session), _key(name), now)
+        key = None if name is None else name_key(name)
+        attempt = self._guard.begin(network_key(session.host), key, now)
         if attempt is None:
             most = self._guard.delay.waiting
             text = f"AUTH: expected at most {most} attempts at the same time from one network"
@@ -198,7 +197,7 @@ class Authentication:
     ) -> _Login:
         clock = session.clock
         try:
-            await _pause(clock, attempt.wait)
+            await pause(clock, attempt.wait)
         except CancelledError:
             attempt.forgive(clock.seconds())  # gone, and has learned nothing
             raise
@@ -206,7 +205,7 @@ class Authentication:
         try:
             login = await check()
         except LoginFailed:
-            await _pause(clock, begun + self._guard.delay.first - clock.seconds())
+            await pause(clock, begun + self._guard.delay.first - clock.seconds())
             text = "AUTH: no such user, password or token"
             raise self._failure(session, CommandError("login-failed", text)) from None
         attempt.forgive(clock.seconds())
@@ -284,11 +283,6 @@ class Authentication:
         return answer.addTimeout(self._timeout, session.clock)
 
 
-async def _pause(clock: Any, seconds: float) -> None:
-    if seconds > 0:
-        await deferLater(clock, seconds)
-
-
 def _somebody(session: Session, command: str) -> str:
     if session.user is None:
         raise CommandError("not-allowed", f"{command}: expected AUTH first")
@@ -317,16 +311,6 @@ def _name(avatar_id: object) -> str:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
-
-
-def _network(session: Session) -> Hashable:
-    """Whose failures count together; None for peers that have no address."""
-    return rate_key(parse_address(session.host)) if session.host else None
-
-
-def _key(name: str | None) -> Hashable:
-    """What is remembered of a user name: so much, however long it is."""
-    return None if name is None else sha256(_bytes(name.casefold())).digest()[:16]
 
 
 __all__ = [

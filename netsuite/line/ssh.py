@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.internet.interfaces import IReactorTime
 
+from netsuite.line._failures import Delay
 from netsuite.line._ssh_error import SSHError
 from netsuite.line.app import LineApp
 
@@ -65,6 +66,7 @@ def ssh_factory(
     authorized_keys: _Path | Mapping[str, Iterable[str]] | None = None,
     checkers: Sequence[ICredentialsChecker] = (),
     roles: "Roles | None" = None,
+    delay: Delay | None = None,
     attempts: int = 6,
     login_time: float = 30.0,
     channels: int = 10,
@@ -83,6 +85,7 @@ def ssh_factory(
     :param checkers: of :mod:`twisted.cred`, for passwords.
     :param roles: what each user may do, or a function that says so, beside what lines of keys
         say.
+    :param delay: for those who give wrong passwords.
     :param attempts: failures to come in that end a connection.
     :param login_time: seconds until a peer has to have come in.
     :param channels: sessions that one connection may have at a time.
@@ -117,6 +120,7 @@ def ssh_factory(
         keys,
         every,
         says_roles,
+        delay=delay or Delay(),
         attempts=attempts,
         login_time=login_time,
         channels=channels,
