@@ -90,6 +90,20 @@ def test_files_are_read_again(tmp_path: Path, files: tuple[str, ...]) -> None:
             )
 
 
+def test_passwords_that_are_digests(tmp_path: Path) -> None:
+    # As `htpasswd -nbB ann sesame` writes it.
+    digest = "$2y$05$ZEEW94T12Cwpt3IbC/kH8OCG91vjn7kFeSkdMVBaLocrqFGKMo8He"
+    (tmp_path / "users").write_text(f"ann:{digest}\n")
+    options = (APP, "--port=0", "--password-file=users", "--plaintext-passwords")
+    with running(tmp_path, *options, service="netsuite-line") as service:
+        with connect(service) as connection:
+            assert ask(connection, b"auth plain ann simsim").startswith(b"ERR login-failed")
+            assert ask(connection, b"auth plain ann sesame") == b"OK"
+        (tmp_path / "users").write_text("ann:$apr1$z$z\n")
+        service.signal(signal.SIGHUP)
+        service.wait_for_log("line 1: a digest that is not bcrypt's: expected $2y$..., as of")
+
+
 def test_a_transcript_is_moved_away(tmp_path: Path) -> None:
     options = (APP, "--port=0", "--workers=2", "--transcript=said")
     with running(tmp_path, *options, service="netsuite-line") as service:

@@ -75,7 +75,9 @@ def start(directory: Path, *options: str) -> Iterator[Server]:
     (directory / "authorized").write_text(
         "\n".join([*lines, f'user="bob",roles="admin" {lines[0].split(" ", 1)[1]}'])
     )
-    (directory / "passwords").write_text("carol:right:admin\n")
+    # As `htpasswd -nbB carol right` writes it.
+    digest = "$2y$05$rDRrGFFmmgtWXiOG8TKhru5zGrExsGlRLi.vdDW46z1nrpbaxzV3i"
+    (directory / "passwords").write_text(f"carol:{digest}:admin\n")
     with running(
         directory,
         "--app=tests.line_fronts:app",

@@ -1,7 +1,11 @@
 """A file of users with their passwords and roles."""
 
-from collections.abc import Callable
+import hmac
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -9,10 +13,21 @@ from typing import Any
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 _EXPECTED = "expected USER:PASSWORD or USER:PASSWORD:ROLE,ROLE"
+
+#: What ``htpasswd -B`` and others make of a password, with its cost; and digests of other kinds,
+#: which must not be taken for passwords.
+_BCRYPT = re.compile(rb"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
+_DIGEST = re.compile(rb"\$[0-9a-z-]+\$|\{[A-Z0-9]+\}")
+
+#: Bytes of a password that bcrypt looks at.
+_MOST_BYTES = 72
+
+#: The logarithm of its rounds: less is no digest of its, more takes longer than a check may.
+_LEAST_COST, _MOST_COST = 4, 14
 
 
 class PasswordFileError(ValueError):
@@ -33,15 +48,21 @@ class PasswordFile:
     """Users and passwords in a file that is read at the start and when somebody says so.
 
     A line is ``USER:PASSWORD``, or ``USER:PASSWORD:ROLE,ROLE``; blank lines and those that begin
-    with ``#`` mean nothing. Passwords stand there as they are, so the file is nobody's business
-    but the service's; tokens are kept as digests (:class:`netsuite.line.auth.Tokens`).
+    with ``#`` mean nothing. A password is what bcrypt has made of it (``$2y$``, as ``htpasswd -B``
+    writes it; with the extra ``netsuite[passwords]``), or stands there as it is.
 
+    :param in_thread: calls what takes its time, which is to check a digest, elsewhere.
     :raises PasswordFileError: for a file that cannot be read, or a line that cannot be used.
     """
 
     credentialInterfaces = (IUsernamePassword,)
 
-    def __init__(self, path: str | PathLike[str]) -> None:
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        in_thread: Callable[[Callable[[], bool]], Awaitable[bool]] | None = None,
+    ) -> None:
+        self._in_thread = in_thread or _here
         self._path = Path(path)
         self._entries = _read(self._path)
 
@@ -59,17 +80,20 @@ class PasswordFile:
         return commit
 
     def requestAvatarId(self, credentials: IUsernamePassword) -> Deferred[Any]:
-        """The name of a user whose password this is; it takes as long for one who is unknown."""
+        """The name of a user whose password this is."""
+        return Deferred.fromCoroutine(self._check(credentials))
+
+    async def _check(self, credentials: IUsernamePassword) -> bytes:
         name: bytes = credentials.username
+        given: bytes = credentials.password
         entry = self._entries.get(name, _NOBODY)
-
-        def known(matches: object) -> bytes:
-            if not matches or entry is _NOBODY:
-                raise UnauthorizedLogin
-            return name
-
-        checked: Deferred[Any] = maybeDeferred(credentials.checkPassword, entry.password)
-        return checked.addCallback(known)
+        if _BCRYPT.fullmatch(entry.password):
+            matches = await self._in_thread(lambda: _is_of(given, entry.password))
+        else:
+            matches = _is_same(given, entry.password)
+        if not matches or entry is _NOBODY:
+            raise UnauthorizedLogin
+        return name
 
     def roles(self, name: str) -> frozenset[str]:
         """Those of a user."""
@@ -95,6 +119,41 @@ def _read(path: Path) -> dict[bytes, _Entry]:
     return entries
 
 
+async def _here(check: Callable[[], bool]) -> bool:
+    return check()
+
+
+def _is_same(given: bytes, password: bytes) -> bool:
+    """In a time that says nothing about either."""
+    return hmac.compare_digest(sha256(given).digest(), sha256(password).digest())
+
+
+def _is_of(given: bytes, digest: bytes) -> bool:
+    """Whether bcrypt makes this of a password."""
+    if len(given) > _MOST_BYTES:
+        return False
+    matches: bool = import_module("bcrypt").checkpw(given, digest)
+    return matches
+
+
+def _look_at(password: bytes) -> None:
+    """Refuse what cannot be checked.
+
+    :raises ValueError: for that.
+    """
+    found = _BCRYPT.fullmatch(password)
+    if found is None:
+        if _DIGEST.match(password):
+            raise ValueError("a digest that is not bcrypt's: expected $2y$..., as of htpasswd -B")
+        return
+    if not _LEAST_COST <= int(found[1]) <= _MOST_COST:
+        raise ValueError(f"a digest's cost: expected {_LEAST_COST} to {_MOST_COST}")
+    try:
+        import_module("bcrypt")
+    except ImportError:
+        raise ValueError("a digest: install netsuite[passwords]") from None
+
+
 def _entry(line: bytes) -> tuple[bytes, _Entry]:
     """What a line says; whatever is wrong with it, nothing of it is repeated."""
     name, *rest = line.split(b":")
@@ -107,4 +166,5 @@ def _entry(line: bytes) -> tuple[bytes, _Entry]:
         raise ValueError("expected UTF-8") from None
     if not all(roles):
         raise ValueError(_EXPECTED)
+    _look_at(rest[0])
     return name, _Entry(rest[0], frozenset(roles))

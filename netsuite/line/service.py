@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from weakref import WeakKeyDictionary
 
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
 from twisted.python import usage
 
 from netsuite.line._errors import DefinitionError
@@ -172,7 +174,7 @@ class LineService(Daemon):
     """
 
     def __init__(self, config: LineConfig, reactor: Any) -> None:
-        self._served = _served(config)
+        self._served = _served(config, reactor)
         self.app = self._served.app
         check_logins(config, self.app)
         self._starttls = config.starttls is not None
@@ -293,8 +295,9 @@ class _Served:
     :raises ConfigError: for a file that cannot be used, and for what the application has already.
     """
 
-    def __init__(self, app: LineApp, config: LineConfig, told: LineConfig) -> None:
+    def __init__(self, app: LineApp, config: LineConfig, told: LineConfig, reactor: Any) -> None:
         self.app = app
+        self._reactor = reactor
         self.told = told
         self.transcript: Transcript | None = None
         self.passwords: PasswordFile | None = None
@@ -316,7 +319,7 @@ class _Served:
         setting = "password_file"
         try:
             if config.password_file is not None:
-                self.passwords = PasswordFile(config.password_file)
+                self.passwords = PasswordFile(config.password_file, self._in_thread)
             if config.token_file is not None:
                 setting = "token_file"
                 self._tokens = Tokens.from_file(config.token_file)
@@ -330,6 +333,9 @@ class _Served:
             plain_over_plaintext=config.plaintext_passwords,
         )
         self._add(setting, authentication)
+
+    def _in_thread(self, check: Callable[[], bool]) -> Deferred[bool]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), check)
 
     def begin_tls(self, certificates: Any, *, required: bool) -> None:
         """Let peers begin TLS.
@@ -367,7 +373,7 @@ class _Served:
 _all_served: WeakKeyDictionary[LineApp, _Served] = WeakKeyDictionary()
 
 
-def _served(config: LineConfig) -> _Served:
+def _served(config: LineConfig, reactor: Any) -> _Served:
     """The application that a configuration is about.
 
     :raises ConfigError: for one that cannot be had.
@@ -388,7 +394,7 @@ def _served(config: LineConfig) -> _Served:
     )
     before = _all_served.get(app)
     if before is None:
-        found = _all_served[app] = _Served(app, config, told)
+        found = _all_served[app] = _Served(app, config, told, reactor)
         return found
     if before.told != told or config.starttls is not None:
         raise ConfigError(

@@ -1,11 +1,17 @@
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
 from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.line._password_file import PasswordFile, PasswordFileError
 from netsuite.line.auth import Password
+
+#: What ``htpasswd -B -C 4`` makes of hunter2.
+DIGEST = "$2y$04$.MRIIQADMLzABFK7VUgWFenJf8rVNH0NaQxEnrcdvUzwAG0TtOcJa"
 
 
 class PasswordFileTests(SynchronousTestCase):
@@ -41,6 +47,42 @@ class PasswordFileTests(SynchronousTestCase):
         ]:
             self.refused(name, password)
 
+    def test_digests(self) -> None:
+        threads: list[Callable[[], bool]] = []
+        answers: list[Deferred[bool]] = []
+
+        def in_thread(check: Callable[[], bool]) -> Deferred[bool]:
+            threads.append(check)
+            answers.append(Deferred())
+            return answers[-1]
+
+        self.path.write_text(f"bob:{DIGEST}:math\n")
+        self.file = PasswordFile(self.path, in_thread)
+        for password, good in (("hunter2", True), ("hunter3", False), (DIGEST, False)):
+            asked = self.file.requestAvatarId(Password(b"bob", password.encode()))
+            self.assertNoResult(asked)
+            answers.pop().callback(threads.pop()())
+            if good:
+                self.assertEqual(self.successResultOf(asked), b"bob")
+            else:
+                self.failureResultOf(asked, UnauthorizedLogin)
+        self.refused("mallory", "hunter2")
+        self.assertEqual(self.file.roles("bob"), {"math"})
+
+    def test_digests_without_threads(self) -> None:
+        self.path.write_text(f"bob:{DIGEST}\n")
+        self.file = PasswordFile(self.path)
+        self.login("bob", "hunter2")
+        for password in ("", "hunter3", "hunter2\0", "x" * 72, "x" * 73):
+            self.refused("bob", password)
+
+    def test_digests_without_what_checks_them(self) -> None:
+        self.path.write_text(f"bob:{DIGEST}\n")
+        self.patch(sys, "modules", {**sys.modules, "bcrypt": None})
+        error = self.assertRaises(PasswordFileError, PasswordFile, self.path)
+        complaint = "line 1: a digest: install netsuite[passwords]"
+        self.assertEqual(str(error), f"{self.path}, {complaint}")
+
     def test_roles(self) -> None:
         self.assertEqual(self.file.roles("bob"), {"math", "admin"})
         self.assertEqual(self.file.roles("alice"), frozenset())
@@ -70,6 +112,13 @@ class PasswordFileTests(SynchronousTestCase):
         (b"alice:secret\nalice:secret2", "line 2: the same user as in a line before"),
         (b"\xff:secret", "line 1: expected UTF-8"),
         (b"alice:secret:\xff", "line 1: expected UTF-8"),
+        (b"alice:$apr1$secret$secret", "line 1: a digest that is not bcrypt's: expected $2y$"),
+        (b"alice:{SHA}secret", "line 1: a digest that is not bcrypt's: expected $2y$"),
+        (b"alice:$2y$10$secret", "line 1: a digest that is not bcrypt's: expected $2y$"),
+        (
+            b"alice:" + DIGEST.replace("$04$", "$31$").encode(),
+            "line 1: a digest's cost: expected 4 to 14",
+        ),
     ]
 
     def test_what_cannot_be_is_one_line_without_a_secret(self) -> None:
