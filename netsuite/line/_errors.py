@@ -1,6 +1,11 @@
 """What goes wrong between a peer's line and its reply."""
 
 import re
+from asyncio import CancelledError
+
+#: What a program's functions raise. A ``sys.exit()`` in a command is that command's failure, and
+#: nothing to end others for.
+RAISED = (Exception, SystemExit, CancelledError)
 
 _CODE = re.compile(r"[a-z][a-z0-9-]*")
 

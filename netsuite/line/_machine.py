@@ -6,6 +6,7 @@ step at a time (:mod:`netsuite.line._steps`).
 """
 
 from netsuite.line._commands import Commands
+from netsuite.line._errors import RAISED
 from netsuite.line._limits import Limits
 from netsuite.line._output import Audit, Output
 from netsuite.line._replies import Replies
@@ -118,7 +119,7 @@ class Conversation(Steps):
             return self._given(command, value)
         except UnfitError:
             return self._general(line)
-        except Exception as error:  # noqa: BLE001 - whatever a command raises
+        except RAISED as error:
             return self._error(command.name, error)
 
     def _general(self, line: bytes) -> bytes | None:

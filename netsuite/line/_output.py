@@ -35,11 +35,11 @@ class Output(Protocol):
         self,
         awaited: Awaitable[Any],
         done: Callable[[object], None],
-        failed: Callable[[Exception], None],
+        failed: Callable[[BaseException], None],
     ) -> Callable[[], object]:
         """Call one of the two when there is a result, even at once; returns how to give up."""
 
-    def failed(self, name: str, error: Exception) -> None:
+    def failed(self, name: str, error: BaseException) -> None:
         """Log what a command has raised that is nothing for the peer."""
 
     def start_tls(self, context: Any) -> None:

@@ -71,16 +71,16 @@ class Sending:
             self._unsent = 0
             self.write(data)
 
-    def _error(self, name: str, error: Exception) -> bytes:
+    def _error(self, name: str, error: BaseException) -> bytes:
         return self._replies.error(self._told(name, error))
 
-    def _told(self, name: str, error: Exception) -> CommandError:
+    def _told(self, name: str, error: BaseException) -> CommandError:
         """What a peer is told of an exception: nothing, unless it is meant for it."""
         if isinstance(error, CommandError):
             return error
         self._output.failed(name, error)
         return CommandError("failed", f"{name} failed")
 
-    def failed(self, name: str, error: Exception) -> None:
+    def failed(self, name: str, error: BaseException) -> None:
         """Log what the program has raised where no reply could say so."""
         self._output.failed(name, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from netsuite.line._errors import CommandError
+from netsuite.line._errors import RAISED, CommandError
 from netsuite.line._replies import Replies
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Line(Protocol):
     def upgrade(self, take: Callable[[Any, bytes], Any]) -> None:
         """Hand the connection over after the reply to this command."""
 
-    def failed(self, name: str, error: Exception) -> None:
+    def failed(self, name: str, error: BaseException) -> None:
         """Log what a callback has raised."""
 
 
@@ -245,5 +245,5 @@ class Session:
         """Call what a program has asked for; the others are called whatever it does."""
         try:
             callback()
-        except Exception as error:  # noqa: BLE001 - whatever it raises
+        except RAISED as error:
             self._line.failed(name, error)

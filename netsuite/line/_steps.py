@@ -11,7 +11,7 @@ from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 from netsuite.line._commands import Command, Commands
-from netsuite.line._errors import CommandError
+from netsuite.line._errors import RAISED, CommandError
 from netsuite.line._limits import Limits
 from netsuite.line._lines import NO_MORE, lines_of, pulled
 from netsuite.line._output import Audit, Output, Slot
@@ -182,7 +182,7 @@ class Steps(Sending):
             else:
                 value = command.function(*request.arguments)
             return self._given(command, value)
-        except Exception as raised:  # noqa: BLE001 - whatever a handler raises
+        except RAISED as raised:
             self._stay(command)
             return self._answer(self._error(command.name, raised), command.parallel)
         finally:
@@ -230,11 +230,11 @@ class Steps(Sending):
                 slot.lines = lines_of(value)
             else:
                 slot.reply = self._replies.line(value)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is no reply
+        except RAISED as error:
             self._break_off(slot, error)
         self._work()
 
-    def _broke(self, slot: Slot, error: Exception) -> None:
+    def _broke(self, slot: Slot, error: BaseException) -> None:
         """What a handler has promised does not come."""
         slot.pending = False
         slot.give_up = None
@@ -275,7 +275,7 @@ class Steps(Sending):
                 slot.begun = True
                 if self._is_enough():
                     return
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises
+        except RAISED as error:
             self._break_off(slot, error)
         else:
             slot.reply = self._replies.end
@@ -315,11 +315,11 @@ class Steps(Sending):
                 self._emit(self._replies.text(line))  # type: ignore[arg-type]  # it says so itself
                 slot.begun = True
                 self._is_enough()
-            except Exception as error:  # noqa: BLE001 - not a line
+            except RAISED as error:
                 self._break_off(slot, error)
         self._work()
 
-    def _break_off(self, slot: Slot, error: Exception) -> None:
+    def _break_off(self, slot: Slot, error: BaseException) -> None:
         """End a reply with an error."""
         told = self._told(slot.name, error)
         self._abandon(slot)
@@ -339,7 +339,7 @@ class Steps(Sending):
             elif isinstance(lines, GeneratorType) and not lines.gi_running:
                 slot.lines = None
                 lines.close()
-        except Exception as error:  # noqa: BLE001 - whatever a generator does at its end
+        except RAISED as error:
             self._output.failed(slot.name, error)
 
     def _settle(self) -> None:
@@ -501,7 +501,7 @@ class Steps(Sending):
             return
         try:
             self._output.start_tls(context)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a context
+        except RAISED as error:
             self.failed("start_tls", error)
             self.abort()
             return

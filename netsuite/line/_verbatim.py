@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from netsuite.line._commands import Command, Commands
+from netsuite.line._errors import RAISED
 from netsuite.line._machine import Conversation
 from netsuite.line._output import Slot
 from netsuite.line._runners import ANY, WITH_BLOCK
@@ -99,7 +100,7 @@ class VerbatimConversation(Conversation):
             if type(value) is bytes:
                 return value
             return self._given(command, value)
-        except Exception as error:  # noqa: BLE001 - whatever a command raises
+        except RAISED as error:
             return self._error(command.name, error)
 
     def _emit(self, data: bytes | None) -> None:
@@ -120,7 +121,7 @@ class VerbatimConversation(Conversation):
                 slot.begun = True
                 if self._is_enough():
                     return
-        except Exception as error:  # noqa: BLE001 - whatever a command raises
+        except RAISED as error:
             # What is missing cannot be told from what comes next.
             self._output.failed(slot.name, error)
             self._state |= CLOSING

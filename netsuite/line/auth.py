@@ -28,7 +28,7 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
 from zope.interface import Attribute, Interface, implementer
 
-from netsuite.line._errors import CommandError
+from netsuite.line._errors import RAISED, CommandError
 from netsuite.line._failures import Attempt, Delay, Guard, name_key, network_key, pause
 from netsuite.line._session import Session
 from netsuite.line._tokens import Token, TokenError, Tokens, new_token
@@ -244,7 +244,7 @@ class Authentication:
     def _left(self, leave: Callable[[], object]) -> None:
         try:
             leave()
-        except Exception:  # noqa: BLE001 - the realm's
+        except RAISED:  # the realm's
             self._log.failure("a realm's logout failed")
 
     # Checks.

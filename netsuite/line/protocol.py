@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netsuite.line._errors import CommandError
+from netsuite.line._errors import RAISED, CommandError
 from netsuite.line._machine import Conversation
 from netsuite.line._session import Session
 from netsuite.line._tls import hand_over, start_tls
@@ -104,7 +104,7 @@ class LineProtocol(Protocol):
             self.session.send(factory.greeting)
         try:
             app.begin(self.session)
-        except Exception as error:  # noqa: BLE001 - whatever a program raises
+        except RAISED as error:
             # It may have been about whether this peer is to be served at all.
             self.failed("on_connect", error)
             self.session.abort()
@@ -231,7 +231,7 @@ class LineProtocol(Protocol):
         self,
         awaited: Awaitable[Any],
         done: Callable[[object], None],
-        failed: Callable[[Exception], None],
+        failed: Callable[[BaseException], None],
     ) -> Callable[[], object]:
         """Call one of the two when there is a result."""
         deferred = (
@@ -252,7 +252,7 @@ class LineProtocol(Protocol):
         deferred.addErrback(self._unexpected)
         return give_up
 
-    def failed(self, name: str, error: Exception) -> None:
+    def failed(self, name: str, error: BaseException) -> None:
         """Log what a command has raised that is nothing for the peer."""
         self._log.failure(
             "{command} of {session} failed",
@@ -277,7 +277,7 @@ class LineProtocol(Protocol):
         transport.unregisterProducer()
         try:
             protocol = take(transport, rest)
-        except Exception as error:  # noqa: BLE001 - whatever a program raises
+        except RAISED as error:
             self.failed("upgrade", error)
             self.abort()
             return

@@ -103,7 +103,7 @@ class Listener:
     def abort(self) -> None:
         self.aborted = True
 
-    def failed(self, name: str, error: Exception) -> None:
+    def failed(self, name: str, error: BaseException) -> None:
         raise error
 
     def watch(self, watching: bool) -> None:
