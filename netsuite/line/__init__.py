@@ -18,7 +18,7 @@ from netsuite.line._arguments import Address, Block, Network, Quoted, Rest, Word
 from netsuite.line._commands import Command
 from netsuite.line._errors import CommandError, DefinitionError
 from netsuite.line._limits import Limits
-from netsuite.line._replies import ReplyError
+from netsuite.line._replies import ErrorReply, ReplyError
 from netsuite.line._session import Session
 from netsuite.line.app import LineApp
 from netsuite.line.protocol import LineFactory, LineProtocol
@@ -29,6 +29,7 @@ __all__ = [
     "Command",
     "CommandError",
     "DefinitionError",
+    "ErrorReply",
     "Limits",
     "LineApp",
     "LineFactory",

@@ -13,6 +13,15 @@ class ReplyError(TypeError):
     """A program's command gave something that cannot be a reply of its kind."""
 
 
+class ErrorReply(bytes):
+    """A reply of a wire of the program's own which says that a command was not carried out.
+
+    It is sent as it is, and counted as an error.
+    """
+
+    __slots__ = ()
+
+
 class Replies:
     """How replies look.
 
@@ -40,6 +49,7 @@ class Replies:
         if value is None:
             return self.done
         if isinstance(value, bytes):
+            self.errors += isinstance(value, ErrorReply)
             return value
         if isinstance(value, str | int | float):
             return self.text(str(value))

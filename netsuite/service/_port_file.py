@@ -27,10 +27,13 @@ class PortFile:
         :raises StartError: if that fails.
         """
         text = "".join(f"{_port_text(address)}\n" for address in addresses)
-        new = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        path = self._path.resolve()  # a link stays one
+        new = path.with_name(f".{path.name}.{os.getpid()}")
         try:
+            if path.exists() and not path.is_file():
+                raise StartError(f"cannot write port file {self._path}: it is no file")
             new.write_text(text)
-            new.replace(self._path)
+            new.replace(path)
         except OSError as error:
             _remove(new)
             raise StartError(f"cannot write port file {self._path}: {error.strerror}") from error
@@ -43,7 +46,7 @@ class PortFile:
             return
         try:
             if self._path.read_text() == text:
-                self._path.unlink()
+                self._path.resolve().unlink()
         except OSError as error:
             self._log.warn("cannot remove port file {path}: {error}", path=self._path, error=error)
 

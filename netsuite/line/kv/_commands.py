@@ -262,7 +262,7 @@ class StoreCommands:
         if not 3 <= len(words) <= 4:
             return ERROR
         if len(words[1]) > KEY_LENGTH:
-            reply = BAD_FORMAT
+            reply: bytes = BAD_FORMAT
         else:
             try:
                 there = self._store.touch(words[1], signed(words[2]))

@@ -7,6 +7,8 @@ anything behind white space does not count.
 
 import re
 
+from netsuite.line._replies import ErrorReply
+
 #: Bytes of a key at most.
 KEY_LENGTH = 250
 
@@ -19,16 +21,16 @@ TOUCHED = b"TOUCHED\r\n"
 OK = b"OK\r\n"
 END = b"END\r\n"
 RESET = b"RESET\r\n"
-ERROR = b"ERROR\r\n"
-BAD_FORMAT = b"CLIENT_ERROR bad command line format\r\n"
-BAD_DELETE = b"CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"
-BAD_CHUNK = b"CLIENT_ERROR bad data chunk\r\n"
-BAD_DELTA = b"CLIENT_ERROR invalid numeric delta argument\r\n"
-BAD_EXPIRY = b"CLIENT_ERROR invalid exptime argument\r\n"
-BAD_NUMBER = b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
-TOO_LONG = b"CLIENT_ERROR line too long\r\n"
-TOO_LARGE = b"SERVER_ERROR object too large for cache\r\n"
-NO_MEMORY = b"SERVER_ERROR out of memory storing object\r\n"
+ERROR = ErrorReply(b"ERROR\r\n")
+BAD_FORMAT = ErrorReply(b"CLIENT_ERROR bad command line format\r\n")
+BAD_DELETE = ErrorReply(b"CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n")
+BAD_CHUNK = ErrorReply(b"CLIENT_ERROR bad data chunk\r\n")
+BAD_DELTA = ErrorReply(b"CLIENT_ERROR invalid numeric delta argument\r\n")
+BAD_EXPIRY = ErrorReply(b"CLIENT_ERROR invalid exptime argument\r\n")
+BAD_NUMBER = ErrorReply(b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n")
+TOO_LONG = ErrorReply(b"CLIENT_ERROR line too long\r\n")
+TOO_LARGE = ErrorReply(b"SERVER_ERROR object too large for cache\r\n")
+NO_MEMORY = ErrorReply(b"SERVER_ERROR out of memory storing object\r\n")
 
 _NOREPLY = b"noreply"
 _LINE_END = 2  # bytes behind a value

@@ -115,6 +115,25 @@ class DaemonTests(SynchronousTestCase):
         daemon.stopService()
         self.assertEqual(path.read_text(), "1234\n")
 
+    def test_a_port_file_behind_a_link(self) -> None:
+        path, link = Path(self.mktemp()), Path(self.mktemp())
+        link.symlink_to(path.absolute())
+        daemon = self.daemon(listener("tcp:9000"), port_file=link)
+        daemon.startService()
+        self.assertEqual(path.read_text(), "9000\n")
+        self.assertTrue(link.is_symlink())
+        daemon.stopService()
+        self.assertFalse(path.exists())
+        self.assertTrue(link.is_symlink())
+
+    def test_what_is_no_file_is_no_port_file(self) -> None:
+        path = Path(self.mktemp())
+        os.mkfifo(path)
+        daemon = self.daemon(listener("tcp:9000"), port_file=path)
+        error = self.assertRaises(StartError, daemon.startService)
+        self.assertEqual(str(error), f"cannot write port file {path}: it is no file")
+        self.assertTrue(path.is_fifo())
+
     def test_a_port_file_that_is_gone_is_no_failure(self) -> None:
         path = Path(self.mktemp())
         daemon = self.daemon(listener("tcp:9000"), port_file=path)

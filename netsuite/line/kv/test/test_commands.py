@@ -46,7 +46,10 @@ class ScriptTests(CommandsCase):
     def test_at_once(self) -> None:
         for script, reply in SCRIPTS:
             self.connect()
+            before = self.app.replies.errors
             self.assertEqual(without_version(self.say(script)), reply, script)
+            errors = re.findall(rb"^(?:CLIENT_|SERVER_)?ERROR\b", reply, re.MULTILINE)
+            self.assertEqual(self.app.replies.errors - before, len(errors), script)
             self.forget()
 
     def test_a_byte_at_a_time(self) -> None:
