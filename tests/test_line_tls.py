@@ -217,7 +217,7 @@ async def test_injected_behind_it(world: World) -> None:
         peer = await serving.plain()
         await peer.send(spelling + b"\r\nMARK 1\r\n")
         assert await peer.end() is None
-        expected = b"ERR not-allowed expected nothing behind it before its reply\r\n"
+        expected = b"ERR not-allowed TLS: expected nothing behind the command before its reply\r\n"
         assert peer.received == expected, spelling
         peer.close()
     await serving.over()

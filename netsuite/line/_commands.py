@@ -59,6 +59,10 @@ class Command:
     run: Runner = unfit
     words: int = 0
 
+    def told(self, text: str) -> str:
+        """What a peer is told about it."""
+        return text if self.hidden else f"{self.name}: {text}"
+
     @property
     def usage(self) -> str:
         """The command as one types it."""

@@ -66,6 +66,9 @@ class PasswordFile:
         self._path = Path(path)
         self._entries = _read(self._path)
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def prepare(self) -> Callable[[], None]:
         """Read the file again, and change nothing yet; sessions that have begun stay as they are.
 

@@ -91,10 +91,11 @@ def open_to_others(files: Iterable[Path | None]) -> Iterator[str]:
 
 
 def ways_to_talk(
-    listening: "Sequence[Listening]", *, starttls: bool, logs_in: bool
+    listening: "Sequence[Listening]", *, app: str, starttls: bool, logs_in: bool
 ) -> Iterator[str]:
     """A command for each kind of listener, for people.
 
+    :param app: the application's name.
     :param starttls: whether plain lines go on with TLS.
     :param logs_in: whether whoever speaks them has to log in.
     """
@@ -109,6 +110,8 @@ def ways_to_talk(
             command = f"ssh -p {port} {host}"
         elif each.name == "telnet" and not each.tls:
             command = f"telnet {host} {port}"
+        elif each.name == "line" and app == "kv" and starttls:
+            continue  # no client of memcached's begins TLS like that
         elif each.name == "line" and (starttls or logs_in):
             shown = f"[{host}]" if ":" in host else host
             tls = " --tls" if each.tls else " --starttls" if starttls else ""

@@ -48,7 +48,7 @@ class Session:
     """One peer's session.
 
     :ivar app: the application.
-    :ivar peer: who it is, for people: an address, or a path.
+    :ivar peer: who it is, for people: ``192.0.2.1:7``, ``unix:/path``.
     :ivar host: the peer's address for rates and limits: an IP address as text, or ``""``.
     :ivar user: who has logged in; None for nobody.
     :ivar roles: what that user may do.

@@ -266,4 +266,4 @@ def _seconds(text: str) -> float:
 
 def password_of_environment() -> str | None:
     """The password for ``--user``, if the environment has it."""
-    return os.environ.get(PASSWORD)
+    return os.environ.get(PASSWORD) or None

@@ -153,7 +153,7 @@ class UserAuth(SSHUserAuthServer):
                 found = await super().auth_password(packet)
             except UnauthorizedLogin:
                 await pause(clock, begun + guard.delay.first - clock.seconds())
-                raise
+                raise UnauthorizedLogin("no such user or password") from None
             attempt.forgive(clock.seconds())
             return found
         finally:

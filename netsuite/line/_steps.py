@@ -469,7 +469,9 @@ class Steps(Sending):
         self._turning("TLS begins")
         if self._requests.held:
             self._state |= CLOSING
-            raise CommandError("not-allowed", "expected nothing behind it before its reply")
+            raise CommandError(
+                "not-allowed", "TLS: expected nothing behind the command before its reply"
+            )
         self._then = lambda: self._begin_tls(context)
         self._state |= TURNING
 

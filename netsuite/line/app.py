@@ -270,7 +270,7 @@ class LineApp:
         if error is None and command.rate is not None:
             key = rate_key(parse_address(session.host)) if session.host else session.peer
             if not self._buckets[command.name].take(key, session.clock.seconds()):
-                text = f"{command.name}: expected at most {command.rate:g} a second"
+                text = command.told(f"expected at most {command.rate:g} a second")
                 return CommandError("rate-limit", text)
         return error
 
@@ -283,7 +283,7 @@ class LineApp:
         if command.open:
             return None
         if self.login_required and session.user is None:
-            return CommandError("not-allowed", f"{command.name}: expected AUTH first")
+            return CommandError("not-allowed", command.told("expected AUTH first"))
         if command.roles and not command.roles & session.roles:
             return CommandError("not-allowed", f"{command.name} is not for you")
         return None

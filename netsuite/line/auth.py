@@ -11,7 +11,7 @@ Left out: mechanisms that never send the password (SCRAM, RFC 5802); TLS is ther
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -150,13 +150,13 @@ class Authentication:
         if self._required:
             app.login_required = True
 
-        @app.command("AUTH", open=True, secret=True)
         async def auth(session: Session, mechanism: str, *credentials: str) -> None:
-            """Log in: AUTH PLAIN user password, or AUTH TOKEN token.
-
-            A word with spaces is put in quotes.
-            """
             await self._log_in(session, mechanism.upper(), credentials)
+
+        auth.__doc__ = (
+            f"Log in: {', or '.join(self._ways)}.\n\nA word with spaces is put in quotes."
+        )
+        app.command("AUTH", open=True, secret=True)(auth)
 
         @app.command("WHOAMI")
         def whoami(session: Session) -> str:
@@ -221,10 +221,15 @@ class Authentication:
             return words[0], partial(self._by_password, session, *words)
         if mechanism == "TOKEN" and self._tokens is not None and len(words) == 1:
             return None, partial(self._by_token, self._tokens, words[0])
-        ways = ["AUTH PLAIN user password"] if self._passwords else []
+        raise CommandError("bad-argument", f"AUTH: expected {' or '.join(self._ways)}")
+
+    @property
+    def _ways(self) -> Iterator[str]:
+        """How one logs in."""
+        if self._passwords:
+            yield "AUTH PLAIN user password"
         if self._tokens is not None:
-            ways.append("AUTH TOKEN token")
-        raise CommandError("bad-argument", f"AUTH: expected {' or '.join(ways)}")
+            yield "AUTH TOKEN token"
 
     def _failure(self, session: Session, error: CommandError) -> CommandError:
         """Count a failure, which may have been the last one."""

@@ -30,6 +30,7 @@ from netsuite.line._session import Session
 from netsuite.line._tls import hand_over, start_tls
 from netsuite.line.app import LineApp
 from netsuite.net import ConnectionCounters, StreamTransport
+from netsuite.net.endpoints import address_text
 
 #: What a peer has to read the last that is said to it, in seconds.
 CLOSE_SECONDS = 30.0
@@ -299,12 +300,8 @@ async def _of(awaited: Awaitable[Any]) -> Any:
 
 
 def shown_address(peer: IAddress) -> str:
-    """An address for people."""
-    host, port = getattr(peer, "host", None), getattr(peer, "port", None)
-    if host is None:
-        name = getattr(peer, "name", None)
-        return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name or peer)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    """An address for people, whatever bytes are in the path of a socket."""
+    return address_text(peer).encode("utf-8", "replace").decode()
 
 
 class LineCounters(ConnectionCounters):

@@ -272,14 +272,17 @@ class LineService(Daemon):
         """Say how to try it, and which files are others' to read."""
         self._warn_of_files()
         ways = ways_to_talk(
-            self.listening, starttls=self._starttls, logs_in=self.app.login_required
+            self.listening,
+            app=self.app.name,
+            starttls=self._starttls,
+            logs_in=self.app.login_required,
         )
         for command in ways:
             self._log.info("talk to it: {command}", command=command)
 
     def _warn_of_files(self) -> None:
         if not self.is_worker:
-            for text in open_to_others(self._secrets):
+            for text in [*open_to_others(self._secrets), *self._served.nobody()]:
                 self._log.warn("{text}", text=text)
 
 
@@ -336,6 +339,13 @@ class _Served:
 
     def _in_thread(self, check: Callable[[], bool]) -> Deferred[bool]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), check)
+
+    def nobody(self) -> Iterator[str]:
+        """A line, if there is nobody who could log in."""
+        files = [each for each in (self.passwords, self._tokens) if each is not None]
+        if files and not any(map(len, files)):
+            paths = filter(None, (self.told.password_file, self.told.token_file))
+            yield f"{' and '.join(map(str, paths))}: no users: nobody can log in by AUTH"
 
     def begin_tls(self, certificates: Any, *, required: bool) -> None:
         """Let peers begin TLS.
@@ -455,7 +465,7 @@ _ROWS = (
     (
         "line-end",
         choice(get_args(LineEnd)),
-        "What stands behind each line that is sent. Both are taken.",
+        "What stands behind each line that echo and ip send. Both are taken.",
     ),
     ("line-length", SIZE, "Longest line that a peer may send, without its end."),
     ("max-arguments", WHOLE, "Words that a line may have behind the command's name."),

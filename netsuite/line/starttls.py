@@ -79,5 +79,5 @@ class StartTLS:
             if command.name == "STARTTLS":
                 return CommandError("not-allowed", "STARTTLS: the connection is secure already")
         elif self.required and command.name not in self._before:
-            return CommandError("not-allowed", f"{command.name}: expected STARTTLS first")
+            return CommandError("not-allowed", command.told("expected STARTTLS first"))
         return None

@@ -59,7 +59,8 @@ _GRACE_SECONDS = 10.0
 class PipeAddress:
     """The other end of what is no socket."""
 
-    name = "standard input"
+    def __str__(self) -> str:
+        return "standard input"
 
 
 def address_of(descriptor: int) -> IAddress:

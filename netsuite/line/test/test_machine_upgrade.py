@@ -248,7 +248,7 @@ class StartTLSTests(TurningCase):
             self.connect(TLSWire())
             self.assertEqual(
                 self.say(b"encrypt context\n" + rest),
-                b"ERR not-allowed expected nothing behind it before its reply\n",
+                b"ERR not-allowed TLS: expected nothing behind the command before its reply\n",
             )
             self.assertEqual(self.wire.asked, ["close"])
             self.assertFalse(self.session.secure)

@@ -319,7 +319,7 @@ class AdditionTests(SynchronousTestCase):
 
     def test_files_that_others_can_read(self) -> None:
         files: dict[str, Any] = {
-            "password_file": self.file("users", ""),
+            "password_file": self.file("users", "bob:secret\n"),
             "token_file": self.file("tokens", ""),
         }
         service = self.build(**files)
@@ -335,6 +335,17 @@ class AdditionTests(SynchronousTestCase):
                     for path in files.values()
                 ]
                 self.assertEqual(said, expected if warned else [])
+
+    def test_files_without_anybody(self) -> None:
+        users, tokens = self.file("users", "# nobody\n"), self.file("tokens", "")
+        for path in (users, tokens):
+            path.chmod(0o600)
+        service = self.build(password_file=users, token_file=tokens)
+        for happens in (service.announced, partial(service.reload, DaemonConfig())):
+            with capturedLogs() as events:
+                happens()
+            said = [str(each["text"]) for each in events if each["log_level"].name == "warn"]
+            self.assertEqual(said, [f"{users} and {tokens}: no users: nobody can log in by AUTH"])
 
     def test_files_that_cannot_be_used(self) -> None:
         for name, complaint in [

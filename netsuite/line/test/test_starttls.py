@@ -129,7 +129,9 @@ class InjectionTests(SynchronousTestCase):
     """What somebody on the way adds in plain text is never carried out."""
 
     def refused(self, connection: Connection, said: bytes) -> None:
-        self.assertIn(b"ERR not-allowed expected nothing behind it before its reply\r\n", said)
+        self.assertIn(
+            b"ERR not-allowed TLS: expected nothing behind the command before its reply\r\n", said
+        )
         self.assertNotIn(b"OK\r\n", said)
         self.assertTrue(connection.wire.disconnecting or connection.wire.aborted)
         self.assertFalse(connection.begun)
