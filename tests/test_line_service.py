@@ -182,6 +182,26 @@ def test_refused_peers_are_told(limited: Callable[..., LimitedService]) -> None:
     service.wait_until(active=0, refused={"client_connections": 1})
 
 
+@pytest.mark.parametrize(
+    ("how", "end"), [("half", "closed"), ("at once", "closed"), ("without reading", "lost")]
+)
+def test_who_closes_a_unix_connection(
+    limited: Callable[..., LimitedService], tmp_path: Path, how: str, end: str
+) -> None:
+    service = limited(f"--listen=unix:{tmp_path}/line.sock")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE)
+        connection.connect(f"{tmp_path}/line.sock")
+        connection.sendall(b"hello\r\n")
+        flags = socket.MSG_PEEK if how == "without reading" else 0
+        assert connection.recv(100, flags) == b"hello\r\n"
+        if how == "half":
+            connection.shutdown(socket.SHUT_WR)
+            assert read_all(connection) == b""
+    service.wait_until(active=0, accepted=1)
+    assert [each["end"] for each in service.access()] == [end]
+
+
 def test_idle_peers_are_told_by_whoever_watches(limited: Callable[..., LimitedService]) -> None:
     service = limited("--idle-timeout=0.3")
     with service.connect() as connection:

@@ -16,10 +16,11 @@ a byte's way costs a subtraction and a comparison, and the clock is asked once a
 
 from collections.abc import Callable, Sequence
 from errno import ENOBUFS, EWOULDBLOCK
-from socket import IPPROTO_TCP, TCP_NODELAY
+from socket import IPPROTO_TCP, SO_ERROR, SOL_SOCKET, TCP_NODELAY
 from typing import Any
 
 from twisted.internet import main, tcp, unix
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.python.failure import Failure
 
@@ -250,7 +251,29 @@ class MeteredTCP(Metered, tcp.Server):
 
 
 class MeteredUNIX(Metered, unix.Server):
-    """A metered connection to a UNIX socket."""
+    """A metered connection to a UNIX socket.
+
+    One that the peer has closed hangs up before we have closed it too, which Twisted takes for a
+    connection that was lost, though all of it has been read and sent.
+    """
+
+    _peer_ended = False
+
+    def _dataReceived(self, data: bytes | None) -> Any:
+        self._peer_ended = not data
+        return super()._dataReceived(data)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The connection is gone."""
+        if self._peer_ended and reason.check(ConnectionLost) and not self._has_failed():
+            reason = Failure(main.CONNECTION_DONE)
+        super().connectionLost(reason)
+
+    def _has_failed(self) -> bool:
+        transport: Any = self
+        if transport.dataBuffer or transport._tempDataBuffer or not transport.connected:
+            return True
+        return bool(transport.socket.getsockopt(SOL_SOCKET, SO_ERROR))
 
 
 _METERED = {tcp.Server: MeteredTCP, unix.Server: MeteredUNIX}
