@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _READ_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
+#: Applications that have no channels of their own.
+_NO_CHANNELS = {"echo", "ip", "kv"}
+
+
 def check_fronts(config: "LineConfig") -> None:
     """Refuse what is served nowhere, and to nobody.
 
@@ -43,6 +47,9 @@ def check_company(config: "LineConfig") -> None:
                 raise SettingError(name, "without SSH: expected ssh too")
     if config.plaintext_passwords and config.password_file is None:
         raise SettingError("plaintext_passwords", "without passwords: expected password-file too")
+    if config.max_subscriptions is not None and config.app in _NO_CHANNELS and not config.channels:
+        problem = f"with {config.app}, which has no channels: expected channels too"
+        raise SettingError("max_subscriptions", problem)
     if config.starttls is not None and not config.daemon.tls:
         raise SettingError(
             "starttls",

@@ -82,7 +82,7 @@ class DaemonConfig:
     :ivar tls_min_version: the oldest version of TLS that is spoken.
     :ivar tls_alpn: protocol names to offer, the best one first.
     :ivar tls_client_ca: who signs the certificates of clients.
-    :ivar tls_client: whether a client must show one or may.
+    :ivar tls_client: whether a client must show one or may; None for must.
     :ivar proxy_from: proxies that say in the PROXY protocol whom they speak for.
     :ivar proxy_timeout: seconds that they have to say it.
     :ivar admin: where metrics and the dashboard are: a port on loopback, ``host:port``, or an
@@ -122,7 +122,7 @@ class DaemonConfig:
     tls_min_version: TLSVersion = "1.2"
     tls_alpn: tuple[str, ...] = ()
     tls_client_ca: Path | None = None
-    tls_client: TLSClient = "required"
+    tls_client: TLSClient | None = None
 
     proxy_from: tuple[str, ...] = ()
     proxy_timeout: float = 5.0
@@ -164,6 +164,9 @@ class DaemonConfig:
                 "tls_client_ca",
                 f"{self.tls_client_ca}: expected tls-cert, tls-directory or tls-self-signed too",
             )
+
+        if self.tls_client and not self.tls_client_ca:
+            raise SettingError("tls_client", f"{self.tls_client}: expected tls-client-ca too")
 
     @property
     def admin_endpoint(self) -> str | None:

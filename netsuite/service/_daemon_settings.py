@@ -65,7 +65,7 @@ _TLS = (
     ("tls-min-version", choice(TLS_VERSIONS, "VERSION"), "Oldest version of TLS."),
     ("tls-alpn", TEXT, "Protocol to offer (ALPN), such as h2; the best one first."),
     ("tls-client-ca", FILE, "Ask clients for a certificate that one of these has signed (PEM)."),
-    ("tls-client", choice(TLS_CLIENTS), "Whether a client must show one."),
+    ("tls-client", choice(TLS_CLIENTS), "Whether a client must show one; by default it must."),
 )
 _PROXY = (
     (

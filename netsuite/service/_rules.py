@@ -123,7 +123,7 @@ def tls_of(config: DaemonConfig) -> TLSConfig | None:
             min_version=config.tls_min_version,
             alpn=config.tls_alpn,
             client_ca=config.tls_client_ca,
-            client=config.tls_client,
+            client=config.tls_client or "required",
         )
     except ValueError as error:
         raise ConfigError(str(error)) from None

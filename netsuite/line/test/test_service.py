@@ -42,6 +42,7 @@ class OptionsTests(SynchronousTestCase):
             "--queue-full=refuse",
             "--max-parallel=5",
             "--max-subscriptions=6",
+            "--channels",
             "--reply-buffer=7k",
             "--login-timeout=8s",
         )
@@ -124,6 +125,7 @@ class OptionsTests(SynchronousTestCase):
         (["--memory=0"], "memory 0: expected 1 or more"),
         (["--starttls=required"], "starttls required and no certificate: expected tls-cert"),
         (["--starttls=maybe"], "starttls 'maybe': expected offered or required"),
+        (["--max-subscriptions=2"], "max subscriptions with echo, which has no channels: expected"),
         (["--ssh-host-key=x"], "ssh host key without SSH: expected ssh too"),
         (["--ssh-generate-host-key"], "ssh generate host key without SSH: expected ssh too"),
         (["--ssh-authorized-keys=x"], "ssh authorized keys without SSH: expected ssh too"),

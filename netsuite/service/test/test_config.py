@@ -38,6 +38,7 @@ class DaemonConfigTests(SynchronousTestCase):
         ({"tls_client_ca": Path("ca")}, "TLS client CA ca: expected tls-cert, tls-directory or"),
         ({"tls_min_version": "1.1"}, "TLS min version '1.1': expected 1.2 or 1.3"),
         ({"tls_client": "asked"}, "TLS client 'asked': expected required or optional"),
+        ({"tls_client": "required"}, "TLS client required: expected tls-client-ca too"),
         ({"tls_alpn": ("",)}, "TLS ALPN '': expected 1 to 255 bytes"),
         ({"tls_alpn": ("x" * 256,)}, "expected 1 to 255 bytes"),
         ({"proxy_from": ("proxy",)}, "PROXY from 'proxy': expected an address"),
