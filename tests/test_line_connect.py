@@ -403,6 +403,14 @@ def test_nothing_that_the_server_sends_is_obeyed(terminal: Terminal) -> None:
     assert b"\x1b]0;" not in terminal.raw
 
 
+def test_nothing_keeps_the_terminal_from_a_command(terminal: Terminal) -> None:
+    """A prompt that has asked where the cursor is would wait for the answer, and eat Control-C."""
+    terminal.type("add 2 2\r")
+    terminal.wait_for("\n4\n")
+    terminal.wait_for_prompt("calc> ")
+    assert b"\x1b[6n" not in terminal.raw
+
+
 def test_a_literal_is_asked_for(terminal: Terminal) -> None:
     terminal.type("store k {5}\r")
     terminal.wait_for_prompt("{5}> ")

@@ -74,9 +74,18 @@ class ToolkitEditor:
         self, commands: Callable[[], CommandList | None], secret: Secret, history: str | None
     ) -> None:
         from prompt_toolkit import PromptSession  # noqa: PLC0415 - it may not be there
+        from prompt_toolkit.output import create_output  # noqa: PLC0415
+        from prompt_toolkit.output.vt100 import Vt100_Output  # noqa: PLC0415
         from prompt_toolkit.patch_stdout import StdoutProxy  # noqa: PLC0415
 
+        output = create_output()
+        if isinstance(output, Vt100_Output):
+            # Where the cursor is it would ask, and keep the terminal until that is answered, if
+            # ever: a Ctrl-C meanwhile, for a command that runs, would go nowhere.
+            output.enable_cpr = False
+
         self._session: PromptSession[str] = PromptSession(
+            output=output,
             history=_history(secret, history),
             completer=_completer(commands),
             complete_while_typing=False,
