@@ -13,6 +13,7 @@ from netsuite.line._wire import literal_length
 SKIPPED = 16
 
 _LOOKED_AT = 100  # bytes of a line that is too long, for the error
+_TAIL = 64  # bytes of its end, where a literal's length may be
 
 
 @dataclass(slots=True)
@@ -64,6 +65,7 @@ class Requests:
         "_needed",
         "_skip_bytes",
         "_skip_line",
+        "_tail",
         "_waiting",
         "held",
         "undecided",
@@ -82,6 +84,8 @@ class Requests:
         self.held = bytearray()
         self._skip_bytes = 0
         self._skip_line: int | None = None
+        #: The end of a line that is skipped, if a literal may follow it.
+        self._tail: bytes | None = None
         self._waiting: Request | None = None
         self._needed: int | None = None
 
@@ -165,9 +169,7 @@ class Requests:
             if forbidden is not None:
                 raise forbidden
             if length > self._limits.literal and command.length is None:
-                raise CommandError(
-                    "literal-too-large", f"expected at most {self._limits.literal} bytes"
-                )
+                raise self._too_large
             request.arguments = command.arguments(line, words, self._limits.arguments)
         except CommandError as error:
             request.error = error.with_traceback(None)  # whose frames hold what they held
@@ -202,11 +204,30 @@ class Requests:
         left = (self._skip_line or 0) - skipped
         # There may be nothing left to skip, and the line end has still to come.
         self._skip_line = left if end < 0 <= left else None
+        if self._tail is not None:
+            self._tail = (self._tail + self.held[max(0, skipped - _TAIL) : skipped])[-_TAIL:]
         del self.held[: skipped + (end >= 0)]
         if left < 0:
             error = CommandError("line-too-long", "there is no end of it")
             return Request(None, error=error, fatal=True)
-        return None
+        return self._behind_overlong() if end >= 0 else None
+
+    def _behind_overlong(self) -> Request | None:
+        """A line that was too long has been skipped; its literal is too, if it has one."""
+        tail, self._tail = self._tail, None
+        found = None if tail is None else literal_length(tail.removesuffix(b"\r"))
+        if found is None:
+            return None
+        _, length = found
+        if length > max(self._limits.literal, 1) * SKIPPED:
+            return Request(None, error=self._too_large, fatal=True)
+        self._skip_bytes = length
+        self._skip_line = self._limits.line_length * SKIPPED
+        return self._finish()
+
+    @property
+    def _too_large(self) -> CommandError:
+        return CommandError("literal-too-large", f"expected at most {self._limits.literal} bytes")
 
     def _finish_literal(self, request: Request) -> Request | None:
         needed = self._needed or 0
@@ -243,4 +264,13 @@ class Requests:
         if self._commands.words is not None:
             return Request(None, error=error, line=start, fatal=True)
         self._skip_line = most * SKIPPED
+        self._tail = b"" if self._takes_literal(words[0] if words else b"") else None
         return Request(None, error=error, line=start)
+
+    def _takes_literal(self, name: bytes) -> bool:
+        """Whether what stands in braces at the end of a line may be a literal's length."""
+        try:
+            command = self._commands.find(name)
+        except CommandError:
+            return self._commands.have_literals
+        return command.signature.block and command.length is None

@@ -14,7 +14,8 @@ ERROR = "ERR"
 PUSH = "*"
 
 _STUFFED = re.compile(rb"[.*]|ERR(?![^ ])")
-_LITERAL = re.compile(rb"\{(\d{1,19})\+?\}\Z")
+_LITERAL = re.compile(rb"\{(\d+)\+?\}\Z")
+_DIGITS = 18  # more of them are more than anybody takes
 _WHITE = b" \t\r\x0b\x0c"  # what bytes.split() takes for white space, within a line
 
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b'"': b'"', b"\\": b"\\"}
@@ -90,4 +91,5 @@ def literal_length(line: bytes) -> tuple[bytes, int] | None:
     match = _LITERAL.search(line)
     if match is None:
         return None
-    return line[: match.start()], int(match[1])
+    digits = match[1]
+    return line[: match.start()], int(digits) if len(digits) < _DIGITS else 10**_DIGITS

@@ -95,6 +95,48 @@ class UnknownTests(LiteralCase):
         self.assertEqual(self.say(b"say {6}\nsay a\n"), b"{6}\na\n")
 
 
+class OverlongTests(LiteralCase):
+    """Lines that are too long, some of which have a literal behind them."""
+
+    limits = Limits(idle=None, line_length=40, literal=100)
+    refused = b"expected at most 40 bytes\n"
+
+    def behind(self, line: bytes, rest: bytes) -> bytes:
+        """What is said behind the error, however the bytes are cut."""
+        data = line + b"\n" + rest
+        replies = set()
+        for size in (1, 7, len(data)):
+            self.connect()
+            said = b"".join(self.say(data[at : at + size]) for at in range(0, len(data), size))
+            error, _, behind = said.partition(self.refused)
+            self.assertTrue(error.startswith(b"ERR line-too-long "), said)
+            replies.add(behind)
+        (reply,) = replies
+        return reply
+
+    def test_a_literal_is_skipped(self) -> None:
+        for name in (b"store", b"no-such"):
+            for end in (b"", b"\r"):
+                line = b"%b %b {6}%b" % (name, b"x" * 200, end)
+                self.assertEqual(self.behind(line, b"say a\n\nsay b\n"), b"b\n")
+
+    def test_one_of_nothing(self) -> None:
+        self.assertEqual(self.behind(b"store " + b"x" * 50 + b"{0}", b"\nsay b\n"), b"b\n")
+
+    def test_who_takes_none_has_none(self) -> None:
+        self.assertEqual(self.behind(b"say " + b"x" * 50 + b"{6}", b"say a\nsay b\n"), b"a\nb\n")
+
+    def test_no_braces(self) -> None:
+        self.assertEqual(self.behind(b"store " + b"x" * 600, b"say a\n"), b"a\n")
+
+    def test_too_much_to_be_skipped(self) -> None:
+        for length in (b"1601", b"9" * 30):
+            said = self.behind(b"store " + b"x" * 50 + b"{%b}" % length, b"say a\n")
+            self.assertEqual(said, b"ERR literal-too-large expected at most 100 bytes\n")
+            self.assertEqual(self.wire.asked[-1], "close")
+        self.assertEqual(self.behind(b"store " + b"x" * 50 + b"{1600}", b"say a\n" * 260), b"")
+
+
 class NoLiteralTests(Talk):
     """An application none of whose commands has literals."""
 
