@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from netsuite.line import Session
+from netsuite.line import Limits, Session
 from netsuite.net.tls import TLSFactory
 from tests.line_tls import OPTIONS, InMemory, Serving
 from tests.reactors import Plain, Recorder, World, on_both
@@ -90,6 +90,29 @@ async def test_another_protocol_takes_over(world: World, how: str, later: bool) 
     peer.peer.close()
     await world.until(lambda: serving.next.lost)
     assert serving.next.heard.count("connectionLost") == 1
+
+
+@pytest.mark.parametrize("how", ["plain", "tls"])
+@pytest.mark.parametrize("said", [b"WAIT\r\n" * 3000, b"WAIT\r\n"])
+@on_both
+async def test_a_peer_that_is_gone_while_a_command_takes_its_time(
+    world: World, how: str, said: bytes
+) -> None:
+    """Nothing is read meanwhile, because it has said enough, or will say no more."""
+    serving = Serving(world, limits=Limits(idle=0.4))
+    peer = await talking(world, serving, how)
+    await peer.send(said)
+    await world.until(lambda: serving.waiting)
+    if len(said) < 100:
+        if peer.tls is None:
+            peer.peer.socket.shutdown(socket.SHUT_WR)
+        else:
+            await peer.tls.close()
+        await world.turns()
+    assert not serving.sessions[0].ended
+    peer.peer.reset()
+    await world.until(lambda: serving.sessions[0].ended)
+    await serving.over()
 
 
 @pytest.mark.parametrize("how", ["plain", "tls", "starttls"])

@@ -432,6 +432,11 @@ class SessionTransport:
         self._close()
         self.carrier.abort()
 
+    def fileno(self) -> int:
+        """The descriptor of the carrier's connection; -1 if it has none for itself."""
+        fileno = getattr(self.carrier, "fileno", None)
+        return -1 if fileno is None else int(fileno())
+
     def getPeer(self) -> IAddress:
         """The other end's address."""
         return self.carrier.getPeer()

@@ -273,4 +273,4 @@ class Requests:
             command = self._commands.find(name)
         except CommandError:
             return self._commands.have_literals
-        return command.signature.block and command.length is None
+        return bool(command.signature.block) and command.length is None

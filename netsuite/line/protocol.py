@@ -29,7 +29,7 @@ from netsuite.line._machine import Conversation
 from netsuite.line._session import Session
 from netsuite.line._tls import hand_over, start_tls
 from netsuite.line.app import LineApp
-from netsuite.net import ConnectionCounters, StreamTransport
+from netsuite.net import ConnectionCounters, StreamTransport, ask_if_there, is_gone
 from netsuite.net.endpoints import address_text
 
 #: What a peer has to read the last that is said to it, in seconds.
@@ -59,7 +59,7 @@ class LineProtocol(Protocol):
     _before_handshake: int | None = None
     _pauses = False
     _soon: IDelayedCall | None = None
-    _closing = _peer_ended = False
+    _closing = _peer_ended = _asks = False
 
     @property
     def bytes_received(self) -> int:
@@ -169,8 +169,10 @@ class LineProtocol(Protocol):
         conversation = self._conversation
         # A peer may only listen; one that reads nothing is sent nothing.
         now = self.bytes_received + self.bytes_sent
-        if now != before or conversation.busy:
+        if now != before:
             self._look_again(interval, now, _LOOKS)
+        elif conversation.busy:
+            self._look_for_peer(interval)
         elif looks > 1:
             self._look_again(interval, now, looks - 1)
         elif conversation.paused:
@@ -178,6 +180,16 @@ class LineProtocol(Protocol):
         else:
             seconds = interval * _LOOKS
             self.session.close(CommandError("timeout", f"nothing was said for {seconds:g} seconds"))
+
+    def _look_for_peer(self, interval: float) -> None:
+        """A command takes its time, and nothing may be read: is anybody there to wait for it?"""
+        if is_gone(self.transport):
+            self.session.abort()
+            return
+        if not self._asks:
+            self._asks = True
+            ask_if_there(self.transport, interval)
+        self._look_again(interval, self.bytes_received + self.bytes_sent, _LOOKS)
 
     def _too_late(self) -> None:
         if self.session.user is None:

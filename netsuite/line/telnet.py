@@ -204,6 +204,11 @@ class TelnetProtocol(Protocol):
             self.transport.resumeProducing()
             self._pump()
 
+    def fileno(self) -> int:
+        """The connection's descriptor; -1 if it has none."""
+        fileno = getattr(self.transport, "fileno", None)
+        return -1 if fileno is None else int(fileno())
+
     def getPeer(self) -> IAddress:
         """The other end's address."""
         return self.transport.getPeer()

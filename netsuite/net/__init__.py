@@ -10,6 +10,7 @@
 
 from netsuite.net._buckets import TokenBuckets
 from netsuite.net._counters import ConnectionCounters, Counted, DatagramCounters
+from netsuite.net._presence import ask_if_there, is_gone
 from netsuite.net._promises import Drainable, Expirable, Refusing
 from netsuite.net._transport import StreamTransport
 
@@ -22,4 +23,6 @@ __all__ = [
     "Refusing",
     "StreamTransport",
     "TokenBuckets",
+    "ask_if_there",
+    "is_gone",
 ]
