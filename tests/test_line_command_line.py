@@ -154,7 +154,7 @@ def test_one_application_with_two_minds(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert result.stderr == (
         "netsuite-suite: calculator: calc is served already, with other settings: expected the "
-        "same ones, or a function that makes one for each service\n"
+        "same settings, or a function that makes an application for each service\n"
     )
 
 

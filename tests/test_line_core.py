@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from zope.interface import implementer
 
 from netsuite.line import Limits, Session
 from netsuite.net.tls import TLSFactory
@@ -15,12 +17,23 @@ from tests.reactors import Plain, Recorder, World, on_both
 MUCH = 20_000_000
 
 
+@implementer(IHalfCloseableProtocol)
+class HalfCloseable(Recorder):
+    """One that goes on when the peer has said all."""
+
+    def readConnectionLost(self) -> None:
+        self._hear("readConnectionLost")
+
+    def writeConnectionLost(self) -> None:
+        self._hear("writeConnectionLost")
+
+
 class Upgrading(Serving):
     """An application whose connections can be taken over."""
 
     def _add_commands(self) -> None:
         super()._add_commands()
-        self.next = Recorder(
+        self.next: Recorder = Recorder(
             connectionMade=lambda it: it.wire.write(b"next\n"),
             dataReceived=lambda it, data: it.wire.write(data.upper()),
         )
@@ -88,6 +101,32 @@ async def test_another_protocol_takes_over(world: World, how: str, later: bool) 
     assert serving.next.lost == []
     await serving.over()  # for the application, which counts what is its own
     peer.peer.close()
+    await world.until(lambda: serving.next.lost)
+    assert serving.next.heard.count("connectionLost") == 1
+
+
+@pytest.mark.parametrize("commands", [b"UPGRADE-LATER\r\n", b"WAIT\r\nUPGRADE\r\n"])
+@on_both
+async def test_the_peer_has_said_all_before_another_protocol_takes_over(
+    world: World, commands: bytes
+) -> None:
+    serving = Upgrading(world)
+    serving.next = HalfCloseable(**serving.next.doing)
+    peer = await talking(world, serving, "plain")
+    await peer.send(commands + b"rest")
+    peer.peer.socket.shutdown(socket.SHUT_WR)
+    await world.until(lambda: serving.waiting)
+    await world.turns()
+    serving.let_go()
+    expected = b"going\r\nnext\nREST"
+    if b"WAIT" in commands:
+        expected = b"done\r\n" + expected
+    assert await peer.read(len(expected)) == expected
+    await world.until(lambda: "readConnectionLost" in serving.next.heard)
+    serving.next.wire.write(b"last")
+    assert await peer.read(4) == b"last"
+    serving.next.wire.loseConnection()
+    assert await peer.peer.end() is None
     await world.until(lambda: serving.next.lost)
     assert serving.next.heard.count("connectionLost") == 1
 

@@ -290,6 +290,8 @@ class LineProtocol(Protocol):
         transport.unregisterProducer()
         try:
             protocol = take(transport, rest)
+            if protocol is None:
+                raise TypeError("None: expected the protocol that takes over")
         except RAISED as error:
             self.failed("upgrade", error)
             self.abort()
@@ -299,6 +301,11 @@ class LineProtocol(Protocol):
         protocol.makeConnection(transport)
         if rest:
             protocol.dataReceived(rest)
+        if self._peer_ended:
+            if IHalfCloseableProtocol.providedBy(protocol):
+                protocol.readConnectionLost()
+            else:
+                transport.loseConnection()
 
     @staticmethod
     def _cancel(*timers: IDelayedCall | None) -> None:

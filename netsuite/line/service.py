@@ -407,9 +407,10 @@ def _served(config: LineConfig, reactor: Any) -> _Served:
         found = _all_served[app] = _Served(app, config, told, reactor)
         return found
     if before.told != told or config.starttls is not None:
+        why = ": STARTTLS is one service's" if before.told == told else ", with other settings"
         raise ConfigError(
-            f"{app.name} is served already, with other settings: expected the same ones, or a "
-            "function that makes one for each service"
+            f"{app.name} is served already{why}: expected the same settings, or a function that "
+            "makes an application for each service"
         )
     return before
 

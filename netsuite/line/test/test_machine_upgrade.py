@@ -210,11 +210,21 @@ class UpgradeTests(TurningCase):
         counters = self.factory.counters
         self.assertEqual((counters.opened, counters.closed), (1, 1))
 
+    def test_nobody_at_all(self) -> None:
+        @self.app.command(exclusive=True)
+        def give(session: Session) -> None:
+            session.upgrade(lambda transport, rest: None)
+
+        self.assertEqual(self.say(b"give\nsay a\n"), b"OK\n")
+        self.assertEqual(self.wire.asked, ["abort"])
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
     def test_the_peer_s_end_in_between(self) -> None:
         self.say(b"upgrade-later\nrest")
         self.end()
         self.waiting[0].callback("yes")
         self.assertEqual(self.next.received, b"rest")
+        self.assertEqual(self.wire.asked[-1], "close")
 
 
 class StartTLSTests(TurningCase):
