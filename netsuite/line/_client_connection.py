@@ -24,6 +24,7 @@ from netsuite.ip import parse_address
 from netsuite.line._client_calls import Call
 from netsuite.line._client_errors import LineConnectionError, LineError, LineWireError
 from netsuite.line._client_wire import End, Event, Failed, Parting, Push, ReplyReader, Text
+from netsuite.line._wire import literal_length
 from netsuite.net import StreamTransport
 
 
@@ -76,6 +77,8 @@ class ClientConnection(TwistedProtocol):
         self.gone = False
         self.encrypted = False
         self.bytes_received = 0
+        #: Whether the server has done more than refuse us.
+        self.answered = False
 
     # From the transport.
 
@@ -235,6 +238,7 @@ class ClientConnection(TwistedProtocol):
 
     def _take(self, event: Event) -> None:
         self._spoken = True
+        self.answered |= not isinstance(event, Parting)
         if isinstance(event, Text):
             call = self._in_flight.popleft() if event.last else self._in_flight[0]
             call.take(event.text, event.last)
@@ -244,6 +248,7 @@ class ClientConnection(TwistedProtocol):
         elif isinstance(event, Failed):
             call = self._in_flight.popleft()
             call.fail(LineError(event.code, event.text))
+            self._keep_in_step(call, event)
         elif isinstance(event, Push):
             self._owner.pushed(event.text)
             return
@@ -252,6 +257,17 @@ class ClientConnection(TwistedProtocol):
             return
         if call.lines and not (self._heard and self._heard[-1] is call):
             self._heard.append(call)
+
+    def _keep_in_step(self, call: Call, event: Failed) -> None:
+        """Leave a server that has taken what came behind a command for its literal.
+
+        It does that for commands that it does not know, where text at the end of the line looks
+        like a length; replies would be matched with other calls than those they answer.
+        """
+        line = call.data.removesuffix(b"\r\n")
+        if event.code == "unknown-command" and b"\n" not in line and literal_length(line):
+            why = f"{call.name}: the server has taken what follows for a literal of its"
+            self.drop(LineWireError(why))
 
     def _regulate(self, read: bool) -> None:
         if read == self._reading:

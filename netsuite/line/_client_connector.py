@@ -1,10 +1,11 @@
 """Keeping a connection: made, encrypted, logged in, and made again when it is gone."""
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
-from twisted.application.internet import ClientService, backoffPolicy
+from twisted.application.internet import ClientService
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import (
     IAddress,
@@ -38,6 +39,10 @@ _T = TypeVar("_T")
 
 #: Seconds that a connection has to close before it is cut.
 _CLOSING = 5.0
+
+#: Seconds before a connection is tried again, at first and at most, and how much more or less
+#: they may be: a server that comes back is not asked by all of its clients at once.
+_FIRST_DELAY, _MOST_DELAY, _JITTER = 0.2, 30.0, 0.2
 
 #: Codes of errors that a login has for good.
 _FOR_GOOD = {"login-failed"}
@@ -101,9 +106,10 @@ class Connector:
         self._clock = clock
         self._terms = terms
         self._user = user
-        self._retry = terms.retry or backoffPolicy(initialDelay=0.2, maxDelay=30.0)
+        self._retry = terms.retry or retry_delay
         self._service: ClientService | None = None
         self._connection: ClientConnection | None = None
+        self._opening: IDelayedCall | None = None
         self._preparing: IDelayedCall | None = None
         self._keepalive: Keepalive | None = None
         self._failures = 0
@@ -140,7 +146,7 @@ class Connector:
     def stop(self) -> Deferred[None]:
         """Close, and connect no more."""
         error = LineClosedError("the client is closed")
-        connection = self._connection
+        connection, self._connection = self._connection, None
         self._end(error)
         if connection is not None:
             connection.close(error)
@@ -162,7 +168,14 @@ class Connector:
     # For the connection.
 
     def opened(self, connection: ClientConnection) -> None:
-        """It is made, or encrypted."""
+        """It is made, or encrypted.
+
+        It is used from the next turn on, when everybody knows of it who has asked for it.
+        """
+        self._opening = self._clock.callLater(0, self._begin, connection)
+
+    def _begin(self, connection: ClientConnection) -> None:
+        self._opening = None
 
         def broken(failure: Failure) -> None:
             error = failure.value
@@ -189,6 +202,8 @@ class Connector:
         self._stop_timers()
         if self._ready is not None:
             self._ready = None
+            if connection.answered:
+                self._failures = 0
             self._disconnected(error)
         else:
             self._not_connected(error)
@@ -217,6 +232,9 @@ class Connector:
 
     def _stop_timers(self) -> None:
         self._stop_preparing()
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
         keepalive, self._keepalive = self._keepalive, None
         if keepalive is not None:
             keepalive.stop()
@@ -225,7 +243,11 @@ class Connector:
         # ClientService begins again at the first delay when TCP is connected; a server that
         # refuses everybody after that would be asked without end.
         self._failures += 1
-        return self._retry(self._failures)
+        try:
+            return self._retry(self._failures)
+        except Exception:  # noqa: BLE001 - the program's own mistake
+            self._log.failure("retry({failures}) failed", failures=self._failures)
+            return retry_delay(self._failures)
 
     async def _prepare(self, connection: ClientConnection) -> None:
         """Make a new connection ready for calls."""
@@ -237,7 +259,6 @@ class Connector:
         if terms.login:
             await self._log_in(connection)
         self._stop_preparing()
-        self._failures = 0
         self.trouble = None
         self._ready = connection
         if terms.keepalive is not None:
@@ -301,6 +322,12 @@ class Connector:
 
     def _forget(self, ready: Deferred[None]) -> None:
         self._waiting = [pair for pair in self._waiting if pair[0] is not ready]
+
+
+def retry_delay(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: twice as long each time, up to a limit."""
+    delay = min(_MOST_DELAY, _FIRST_DELAY * 2.0 ** min(failures - 1, 16))
+    return delay * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
 
 
 class _Connections(Factory):

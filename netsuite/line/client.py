@@ -19,6 +19,7 @@ that were sent fail with :class:`LineConnectionError`, the others wait for the n
 import math
 from collections import deque
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Literal, TypeVar
 
 from twisted.application.service import Service
@@ -139,6 +140,7 @@ class LineClient(Service):
     ) -> None:
         if (user is None) != (password is None) or (token is not None and user is not None):
             raise ValueError("expected token, or user and password, or neither")
+        _refuse_coroutines(on_push=on_push, on_connect=on_connect, on_lost=on_lost)
         if keepalive is not None and not keepalive > 0:
             raise ValueError(f"keepalive {keepalive}: expected more than 0")
         sizes = {"max_in_flight": max_in_flight, "line_length": line_length, "longest": longest}
@@ -224,7 +226,9 @@ class LineClient(Service):
         return self
 
     def startService(self) -> None:
-        """Begin to connect."""
+        """Begin to connect, unless it has begun."""
+        if self.running and self._connector.ended is None:
+            return
         super().startService()
         self._connector.start()
 
@@ -352,8 +356,8 @@ class LineClient(Service):
             *front, last = arguments
             arguments, rest = tuple(front), _as_text(last)
         if command.lines:
-            return await self.lines(name, *arguments, rest=rest, literal=literal)
-        return await self.call(name, *arguments, rest=rest, literal=literal)
+            return await self.lines(command.name, *arguments, rest=rest, literal=literal)
+        return await self.call(command.name, *arguments, rest=rest, literal=literal)
 
     # Channels.
 
@@ -369,7 +373,9 @@ class LineClient(Service):
         :param callback: called with each message; without one they wait to be taken from the
             subscription, the newest ``kept`` of them.
         :returns: the subscription, when the server has agreed.
+        :raises TypeError: for a callback that is a coroutine function.
         """
+        _refuse_coroutines(callback=callback)
         self._start()
         if self._connector.ended is not None:
             return fail(self._connector.ended)
@@ -513,6 +519,16 @@ class LineClient(Service):
 
 def _as_text(value: Argument) -> str:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+def _refuse_coroutines(**callbacks: object) -> None:
+    """Refuse what nobody would await.
+
+    :raises TypeError: for a coroutine function.
+    """
+    for name, callback in callbacks.items():
+        if iscoroutinefunction(callback):
+            raise TypeError(f"{name}: expected a function that is no coroutine function")
 
 
 def _first(line: str) -> str:

@@ -1,6 +1,11 @@
+from collections.abc import Iterator
+
+from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import Protocol
 
 from netsuite.line import CommandError, LineApp, Session
+from netsuite.line._client_connector import retry_delay
 from netsuite.line.client import (
     CommandInfo,
     LineClient,
@@ -63,6 +68,56 @@ class ReconnectionTests(ClientCase):
         self.lose()
         self.clock.advance(1)
         self.assertEqual(self.endpoint.tries, 5, "it begins again")
+
+    def test_delays_grow_where_connections_are_made_and_refused(self) -> None:
+        asked: list[int] = []
+
+        def retry(failures: int) -> float:
+            asked.append(failures)
+            return 1.0
+
+        class Refusing(Protocol):
+            said = b""
+
+            def connectionMade(self) -> None:
+                assert self.transport is not None
+                self.transport.write(self.said)
+                self.transport.loseConnection()
+
+        for said in (b"", b"ERR not-allowed client connections\r\n"):
+            asked.clear()
+            Refusing.said = said
+            self.endpoint.build = Refusing
+            client = self.client(retry=retry)
+            client.connect().addErrback(lambda _: None)
+            settle(self.clock)
+            for _ in range(4):
+                self.clock.advance(1)
+                settle(self.clock)
+            self.assertEqual(asked, [1, 2, 3, 4, 5])
+            self.endpoint.build = self.build
+            self.clock.advance(1)
+            self.assertEqual(self.result(client.call("ADD", 1, 2)), "3")
+            client.drop()
+            settle(self.clock)
+            self.assertEqual(asked[-1], 1)
+            self.result(client.close())
+
+    def test_delays_by_themselves(self) -> None:
+        for failures, usual in ((1, 0.2), (2, 0.4), (8, 25.6), (9, 30.0), (10_000, 30.0)):
+            delays = [retry_delay(failures) for _ in range(100)]
+            self.assertGreaterEqual(min(delays), 0.8 * usual)
+            self.assertLessEqual(max(delays), 1.2 * usual)
+            self.assertGreater(max(delays), min(delays))
+
+    def test_a_program_that_fails_to_say_when(self) -> None:
+        client = self.client(retry=lambda failures: 1 / 0)
+        self.result(client.connect())
+        client.drop()
+        settle(self.clock)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.clock.advance(0.3)
+        self.assertEqual(self.result(client.call("ADD", 1, 2)), "3")
 
     def test_a_connection_is_dropped(self) -> None:
         client = self.client()
@@ -250,6 +305,54 @@ class ConnectTests(ClientCase):
         self.pending(closed)
         self.clock.advance(5)
         self.result(closed)
+
+    def test_closing_as_soon_as_it_is_connected(self) -> None:
+        async def at_once() -> None:
+            async with self.client():
+                pass
+
+        async def with_an_error() -> None:
+            async with self.client():
+                raise ZeroDivisionError
+
+        self.result(at_once())
+        self.failure(with_an_error(), ZeroDivisionError)
+        client = self.client()
+        self.result(client.connect().addCallback(lambda _: client.close()))
+        closed: list[Deferred[None]] = []
+        other = self.client(on_connect=lambda: closed.append(other.close()))
+        self.failure(other.connect(), LineClosedError)
+        self.result(closed[0])
+        self.assertEqual([each.connected for each in self.endpoint.connections], [False] * 4)
+
+    def test_closing_and_connecting_without_waiting(self) -> None:
+        for reconnect in (True, False):
+            client = self.client(reconnect=reconnect)
+            self.result(client.connect())
+            closed = client.close()
+            self.result(client.connect())
+            self.result(closed)
+            self.assertEqual(self.result(client.call("ADD", 1, 2)), "3")
+
+    def test_starting_what_runs(self) -> None:
+        client = self.client()
+        call = client.call("ADD", 1, 2)
+        top = MultiService()
+        client.setServiceParent(top)
+        top.startService()
+        self.assertEqual(self.result(call), "3")
+        self.assertEqual(len(self.endpoint.connections), 1)
+        self.result(top.stopService())
+        self.assertFalse(self.endpoint.connections[0].connected)
+
+    def test_callbacks_that_nobody_would_await(self) -> None:
+        async def callback(*_: object) -> None:
+            raise NotImplementedError
+
+        for name in ("on_push", "on_connect", "on_lost"):
+            error = self.assertRaises(TypeError, self.client, **{name: callback})
+            self.assertIn(f"{name}: expected a function", str(error))
+        self.assertRaises(TypeError, self.client().subscribe, "a", callback)
 
     def test_as_a_service(self) -> None:
         client = self.client()
@@ -441,6 +544,17 @@ class CommandListTests(ClientCase):
         self.assertEqual(self.result(client.ask("STORE", "k", literal=b"x")), "k b'x'")
         self.assertEqual(self.result(client.ask("HELP", "ADD"))[0], "ADD a b")
         self.failure(client.ask("UNKNOWN"), LineError)
+
+    def test_what_is_asked_is_what_was_found(self) -> None:
+        @self.app.command(hidden=True)
+        def list_() -> str:
+            raise NotImplementedError
+
+        @self.app.command()
+        def listing() -> Iterator[str]:
+            yield "a"
+
+        self.assertEqual(self.result(self.client().ask("LIST")), ["a"])
 
     def test_the_list_is_fetched_once_for_each_connection(self) -> None:
         client = self.client()
