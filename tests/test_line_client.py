@@ -111,6 +111,18 @@ async def test_a_thousand_calls_at_once(world: World) -> None:
 
 
 @on_both
+async def test_closing_as_soon_as_it_is_connected(world: World) -> None:
+    service = await serve(world)
+    async with service.client():
+        pass
+    with pytest.raises(ZeroDivisionError):
+        async with service.client():
+            raise ZeroDivisionError
+    client = service.client()
+    await client.connect().addCallback(lambda _: client.close())
+
+
+@on_both
 async def test_more_calls_than_may_be_on_their_way(world: World) -> None:
     service = await serve(world)
     async with service.client(max_in_flight=7) as client:

@@ -320,7 +320,7 @@ class ConnectTests(ClientCase):
         client = self.client()
         self.result(client.connect().addCallback(lambda _: client.close()))
         closed: list[Deferred[None]] = []
-        other = self.client(on_connect=lambda: closed.append(other.close()))
+        other: LineClient = self.client(on_connect=lambda: closed.append(other.close()))
         self.failure(other.connect(), LineClosedError)
         self.result(closed[0])
         self.assertEqual([each.connected for each in self.endpoint.connections], [False] * 4)
