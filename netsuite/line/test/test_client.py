@@ -211,18 +211,6 @@ class CallTests(ClientCase):
         self.failure(error, LineError)
         self.assertEqual(self.result(last), "2")
 
-    def test_what_a_server_takes_for_a_literal(self) -> None:
-        client = self.client()
-        self.assertEqual(self.result(client.call("SAY", rest="price {9}")), "price {9}")
-        first = client.call("NO-SUCH", rest="price {9}")
-        others = [client.call("SAY", rest=text) for text in "abc"]
-        self.assertEqual(self.failure(first, LineError).code, "unknown-command")
-        for each in others:
-            error = self.failure(each, LineWireError)
-            self.assertIn("NO-SUCH: the server has taken what follows for a literal", str(error))
-        self.clock.advance(1)
-        self.assertEqual(self.result(client.call("SAY", rest="d")), "d")
-
     def test_a_call_from_the_callback_of_another(self) -> None:
         client = self.client()
         second = client.call("ADD", 1, 2).addCallback(lambda three: client.call("ADD", three, 1))

@@ -1,8 +1,8 @@
 """What a client says of a connection that is gone, and how it finds out."""
 
-from netsuite.line.client import LineConnectionError
+from netsuite.line.client import LineConnectionError, LineError, LineWireError
 from netsuite.line.test.memory import settle
-from netsuite.line.test.test_client import ScriptCase
+from netsuite.line.test.test_client import ClientCase, ScriptCase
 
 
 class LossTests(ScriptCase):
@@ -25,6 +25,20 @@ class LossTests(ScriptCase):
             assert isinstance(error, LineConnectionError)
             self.assertEqual(str(error), f"the connection was lost: {why}")
             self.assertEqual(error.heard, heard)
+
+
+class StepTests(ClientCase):
+    def test_what_a_server_takes_for_a_literal(self) -> None:
+        client = self.client()
+        self.assertEqual(self.result(client.call("SAY", rest="price {9}")), "price {9}")
+        first = client.call("NO-SUCH", rest="price {9}")
+        others = [client.call("SAY", rest=text) for text in "abc"]
+        self.assertEqual(self.failure(first, LineError).code, "unknown-command")
+        for each in others:
+            error = self.failure(each, LineWireError)
+            self.assertIn("NO-SUCH: the server has taken what follows for a literal", str(error))
+        self.clock.advance(1)
+        self.assertEqual(self.result(client.call("SAY", rest="d")), "d")
 
 
 class KeepaliveTests(ScriptCase):
