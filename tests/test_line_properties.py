@@ -366,10 +366,11 @@ def test_words_survive_quoting(words: list[str]) -> None:
     line = " \t".join(quote(each) for each in words).encode()
     assert b"\n" not in line
     assert words_of(line) == [each.encode() for each in words]
-    for count in range(len(words) + 2):
+    for count in range(1, len(words) + 2):
         found, rest = leading_words(line, count)
         assert found == [each.encode() for each in words[:count]]
-        assert words_of(rest) == [each.encode() for each in words[count:]]
+        assert (rest is None) is (count >= len(words))
+        assert words_of(rest or b"") == [each.encode() for each in words[count:]]
 
 
 @given(

@@ -6,7 +6,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated, Any, Literal, Union
@@ -18,6 +18,8 @@ _SHOWN = 40  # characters of a bad word that its error repeats
 
 _FLOAT = re.compile(rb"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _WHOLE = re.compile(rb"[+-]?\d+")
+_LINE = {str, int, float, bool}  # what may be one of several
+_ONE = (str, bytes, bytearray, Mapping)  # which are iterable and no lines
 _TRUE = {b"1", b"on", b"yes", b"true"}
 _FALSE = {b"0", b"off", b"no", b"false"}
 
@@ -30,6 +32,9 @@ class _Role(enum.Enum):
     BLOCK = "literal"
     WORDS = "words"
 
+
+#: Those of which a line has one at most.
+_ALONE = {_Role.REST, _Role.BLOCK, _Role.WORDS}
 
 _EXPECTED = {_Role.REST: "the rest of the line, as it is", _Role.QUOTED: "text in quotes"}
 
@@ -192,6 +197,8 @@ def signature_of(function: Callable[..., Any], session: type, errors: str) -> Si
     :param errors: how text that is not UTF-8 is decoded (see :meth:`bytes.decode`).
     :raises DefinitionError: for parameters that no line can give.
     """
+    if not (inspect.isroutine(function) or hasattr(function, "__wrapped__")):
+        raise DefinitionError(f"{function!r}: expected a function or a method")
     try:
         hints = typing.get_type_hints(function, include_extras=True)
         given = list(inspect.signature(function).parameters.values())
@@ -205,16 +212,18 @@ def signature_of(function: Callable[..., Any], session: type, errors: str) -> Si
         if block or rest or (parameters and parameters[-1].repeated):
             raise DefinitionError(f"{_name(function)}: {each.name} comes after the last argument")
         hint = hints.get(each.name, str)
-        role = _role(hint)
+        _, role = _parts(hint)
         if each.kind in {each.KEYWORD_ONLY, each.VAR_KEYWORD}:
             raise DefinitionError(f"{_name(function)}: {each.name}: no word can be a keyword")
+        if each.kind is each.VAR_POSITIONAL and role in _ALONE:
+            raise DefinitionError(f"{_name(function)}: *{each.name}: expected no *")
         if role is _Role.BLOCK:
             block = each.name
         elif role is _Role.WORDS:
             words = True
         else:
             rest = role is _Role.REST
-            parameters.append(_parameter(function, each, hint, role, errors))
+            parameters.append(_parameter(function, each, hint, errors))
     if words and parameters:
         raise DefinitionError(f"{_name(function)}: all words, or each for itself")
     lines = _gives_lines(function, hints.get("return"))
@@ -225,66 +234,60 @@ def _is_session(hint: object, session: type) -> bool:
     return isinstance(hint, type) and issubclass(hint, session)
 
 
-def _role(hint: object) -> _Role | None:
-    for each in getattr(hint, "__metadata__", ()):
-        if isinstance(each, _Role):
-            return each
-    return None
-
-
 def _name(function: Callable[..., Any]) -> str:
     return getattr(function, "__qualname__", repr(function))
 
 
 def _parameter(
-    function: Callable[..., Any],
-    given: inspect.Parameter,
-    hint: Any,
-    role: _Role | None,
-    errors: str,
+    function: Callable[..., Any], given: inspect.Parameter, hint: Any, errors: str
 ) -> Parameter:
     repeated = given.kind is given.VAR_POSITIONAL
     required = given.default is given.empty and not repeated
     default = None if given.default is given.empty else given.default
+    bare, role = _parts(hint)
     try:
-        name, expected, convert, choices = _kind(_bare(hint), errors)
+        name, expected, convert, choices = _kind(bare, errors)
     except LookupError:
         raise DefinitionError(
             f"{_name(function)}: {given.name}: no word can be {hint!r}: expected int, float, "
             "bool, str, bytes, Rest, Quoted, Block, Words, Address, Network, Literal or an Enum"
         ) from None
+    except ValueError as error:
+        raise DefinitionError(f"{_name(function)}: {given.name}: {error}") from None
     if role is not None:
         name, expected = role.value, _EXPECTED[role]
     return Parameter(given.name, name, expected, convert, required, repeated, choices, default)
 
 
-def _bare(hint: Any) -> Any:
-    """Without ``Annotated``, and without ``| None``."""
-    if typing.get_origin(hint) is Annotated:
-        hint = typing.get_args(hint)[0]
-    if typing.get_origin(hint) in {types.UnionType, Union}:
-        of = [each for each in typing.get_args(hint) if each is not type(None)]
+def _parts(hint: Any) -> tuple[Any, _Role | None]:
+    """Without ``Annotated`` and ``| None``, and what role that has said."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        bare, role = _parts(args[0])
+        return bare, next((each for each in args[1:] if isinstance(each, _Role)), role)
+    if origin in {types.UnionType, Union}:
+        of = [each for each in args if each is not type(None)]
         if len(of) == 1:
-            return of[0]
-        if set(of) == set(typing.get_args(Address)):
-            return Address
-        if set(of) == set(typing.get_args(Network)):
-            return Network
-    return hint
+            return _parts(of[0])
+        for both in (Address, Network):
+            if set(of) == set(typing.get_args(both)):
+                return both, None
+    return hint, None
 
 
 def _kind(hint: Any, errors: str) -> tuple[str, str, Convert, tuple[str, ...] | None]:
     """Name, what is expected, converter and choices.
 
     :raises LookupError: if words cannot be this.
+    :raises ValueError: if no word could be some of it.
     """
     if hint is str:
         return "str", "a word", _text(errors), None
     if typing.get_origin(hint) is Literal:
-        values: dict[str, object] = {str(each): each for each in typing.get_args(hint)}
-        return "choice", *_choice(values)
+        return "choice", *_choice((str(each), each) for each in typing.get_args(hint))
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return "choice", *_choice({each.name.lower(): each for each in hint})
+        members = hint.__members__.items()  # with their other names
+        return "choice", *_choice((name.lower(), each) for name, each in members)
     name, expected, convert = _SIMPLE[hint]
     return name, expected, convert, None
 
@@ -299,8 +302,14 @@ def _text(errors: str) -> Convert:
     return decoded
 
 
-def _choice(values: dict[str, object]) -> tuple[str, Convert, tuple[str, ...]]:
-    by_word = {name.lower().encode(): value for name, value in values.items()}
+def _choice(choices: Iterable[tuple[str, object]]) -> tuple[str, Convert, tuple[str, ...]]:
+    values: dict[str, object] = {}
+    by_word: dict[bytes, object] = {}
+    for name, value in choices:
+        values[name] = value
+        same = by_word.setdefault(name.lower().encode(), value)
+        if same is not value:
+            raise ValueError(f"{same!r} and {value!r} are the same word, in any case")
 
     def chosen(word: bytes) -> object:
         try:
@@ -311,21 +320,24 @@ def _choice(values: dict[str, object]) -> tuple[str, Convert, tuple[str, ...]]:
     return f"one of {', '.join(values)}", chosen, tuple(values)
 
 
-_LINES = (
-    "collections.abc.Iterator",
-    "collections.abc.Iterable",
-    "collections.abc.Generator",
-    "collections.abc.AsyncIterator",
-    "collections.abc.AsyncIterable",
-    "collections.abc.AsyncGenerator",
-    "collections.abc.Sequence",
-    "builtins.list",
-    "builtins.tuple",
-)
-
-
-def _gives_lines(function: Callable[..., Any], hint: object) -> bool:
+def _gives_lines(function: Callable[..., Any], hint: Any) -> bool:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         return True
-    of = typing.get_origin(hint) or hint
-    return isinstance(of, type) and f"{of.__module__}.{of.__qualname__}" in _LINES
+    args = typing.get_args(hint) if typing.get_origin(hint) is Generator else ()
+    if args and args[0] not in _LINE and inspect.isgeneratorfunction(inspect.unwrap(function)):
+        hint = args[-1]  # which ``inlineCallbacks`` gives
+    return _several(hint)
+
+
+def _several(hint: Any) -> bool:
+    """Whether an annotation says that there are several lines, perhaps later or perhaps none."""
+    of, args = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if of is Annotated:
+        return _several(args[0])
+    if of in {types.UnionType, Union}:
+        return all(_several(each) for each in args if each is not type(None))
+    if not isinstance(of, type):
+        return False
+    if issubclass(of, Awaitable):
+        return bool(args) and _several(args[-1])
+    return issubclass(of, Iterable | AsyncIterable) and not issubclass(of, _ONE)

@@ -1,11 +1,11 @@
 """Commands: what they are called, what they take, and who may give them."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from netsuite.line._arguments import BadWordError, Parameter, Signature, shown_word
+from netsuite.line._arguments import Parameter, Signature, shown_word
 from netsuite.line._errors import CommandError, DefinitionError
 from netsuite.line._runners import Runner, runner_of, unfit
 from netsuite.line._wire import leading_words, words_of
@@ -36,7 +36,7 @@ class Command:
     :ivar exclusive: whether nothing behind it is looked at before it is answered: the
         bytes may be no lines any more.
     :ivar hidden: whether help and the list of commands leave it out.
-    :ivar secret: whether transcripts leave its arguments out.
+    :ivar secret: whether transcripts and errors leave its arguments out.
     :ivar length: for commands of all words, how long a literal follows.
     """
 
@@ -116,7 +116,7 @@ class Command:
         values.extend(self._default(each) for each in left if not each.repeated)
         if signature.rest:
             last = parameters[-1]
-            values.append(self._value(last, rest) if rest else self._default(last))
+            values.append(self._default(last) if rest is None else self._value(last, rest))
         return values
 
     def _paired(self, given: list[bytes], fixed: int) -> Iterator[tuple[Parameter, bytes]]:
@@ -138,20 +138,34 @@ class Command:
             return parameter.convert(word)
         except UnicodeDecodeError:
             raise CommandError("bad-encoding", f"{parameter.name}: expected UTF-8") from None
-        except ValueError as error:
-            why = str(error) if isinstance(error, BadWordError) and error.args else ""
-            text = (
-                f'{parameter.name} "{shown_word(word)}": {why or f"expected {parameter.expected}"}'
-            )
+        except ValueError:
+            shown = "" if self.secret else f' "{shown_word(word)}"'
+            text = f"{parameter.name}{shown}: expected {parameter.expected}"
             raise CommandError("bad-argument", text) from None
 
 
-def _with_rest(line: bytes, count: int) -> tuple[list[bytes], bytes]:
-    """So many words, and what follows them as it is."""
+def _with_rest(line: bytes, count: int) -> tuple[list[bytes], bytes | None]:
+    """As :func:`leading_words`, and faster where there are no quotes."""
     if b'"' in line:
         return leading_words(line, count)
     words = line.split(None, count)
-    return words[:count], words[count] if len(words) > count else b""
+    end = len(line.removesuffix(b"".join(words[count:])).rstrip())
+    return words[:count], line[end + 1 :] if len(words) >= count and end < len(line) else None
+
+
+def names_of(what: str, names: object) -> tuple[str, ...]:
+    """Names, roles for example; a text would be taken for as many names as it has letters.
+
+    :param what: they are, for the error.
+    :raises TypeError: for what is no collection of texts.
+    """
+    if (
+        isinstance(names, str)
+        or not isinstance(names, Collection)
+        or not all(isinstance(each, str) for each in names)
+    ):
+        raise TypeError(f"{what} {names!r}: expected a collection of names")
+    return tuple(names)
 
 
 def define(
@@ -163,11 +177,23 @@ def define(
     :raises DefinitionError: for a name that no line can give, or a literal without a place.
     """
     known = function.__name__.strip("_").upper().replace("_", "-") if name is None else name
-    for each in (known, *given.get("aliases", ())):
+    try:
+        given["aliases"] = names_of("aliases", given.get("aliases", ()))
+        given["roles"] = frozenset(names_of("roles", given.get("roles", ())))
+    except TypeError as error:
+        raise DefinitionError(f"command {known}: {error}") from None
+    for each in (known, *given["aliases"]):
         if not each or not each.isascii() or not each.isprintable() or '"' in each or " " in each:
             raise DefinitionError(f"command {each!r}: expected a word of ASCII characters")
     if given.get("length") is not None and not (signature.words and signature.block):
         raise DefinitionError(f"command {known}: length is for all words (Words) and a Block")
+    if signature.block and given.get("length") is None:
+        block = inspect.signature(function).parameters[signature.block]
+        # Behind parameters that have a default Python wants one, which is never used.
+        if block.default is not block.empty and all(each.required for each in signature.parameters):
+            raise DefinitionError(
+                f"command {known}: {block.name}: expected no default of a literal"
+            )
     if given.get("rate") is not None and not given["rate"] > 0:
         raise DefinitionError(
             f"command {known}: rate {given['rate']}: expected more than 0 a second"

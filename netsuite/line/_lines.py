@@ -13,8 +13,11 @@ Lines = Iterator[str] | AsyncIterator[str]
 def lines_of(value: object) -> Lines:
     """What gives lines.
 
+    :param value: None for no lines.
     :raises ReplyError: for what gives none.
     """
+    if value is None:
+        return iter(())
     if isinstance(value, AsyncIterable):
         return aiter(value)
     if isinstance(value, Iterable) and not isinstance(value, str | bytes):

@@ -61,12 +61,16 @@ class Replies:
     def text(self, text: str) -> bytes:
         """A line of text.
 
-        :raises ReplyError: for a text of several lines, or one that is not Unicode.
+        :param text: whatever a command has given for one of several lines; a number will do.
+        :raises ReplyError: for a text of several lines, one that is not Unicode, and for
+            anything else.
         """
         try:
             data = text.encode()
         except UnicodeEncodeError:
             data = _escaped(text)
+        except AttributeError:
+            data = _number(text)
         if b"\n" in data or b"\r" in data:
             raise ReplyError("a line break within a line: give several lines")
         if data[:1] in _MARKED:
@@ -94,6 +98,13 @@ class Replies:
 
     def _error(self, error: CommandError) -> bytes:
         return f"{ERROR} {error}".encode("utf-8", "replace") + self.line_end
+
+
+def _number(value: object) -> bytes:
+    if isinstance(value, int | float):
+        return str(value).encode()
+    kind = type(value).__name__
+    raise ReplyError(f"{kind} is no line: expected str, int, float or bool") from None
 
 
 def _escaped(text: str) -> bytes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Protocol
 
+from netsuite.line._commands import names_of
 from netsuite.line._errors import RAISED, CommandError
 from netsuite.line._replies import Replies
 
@@ -159,10 +160,10 @@ class Session:
         else:
             self._on_end += (callback,)
 
-    def login(self, user: str, roles: frozenset[str] = frozenset()) -> None:
+    def login(self, user: str, roles: Collection[str] = ()) -> None:
         """The peer is this user from now on."""
+        self.roles = frozenset(names_of("roles", roles))
         self.user = user
-        self.roles = frozenset(roles)
         self.app.watch(self)
 
     def on_logout(self, callback: Callable[[], object]) -> None:

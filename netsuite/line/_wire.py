@@ -63,10 +63,11 @@ def words_of(line: bytes) -> list[bytes]:
     return leading_words(line, len(line))[0]
 
 
-def leading_words(line: bytes, count: int) -> tuple[list[bytes], bytes]:
+def leading_words(line: bytes, count: int) -> tuple[list[bytes], bytes | None]:
     """The first words of a line that has quotes, unquoted, and what follows them as it is.
 
-    :param count: how many, if there are so many.
+    :param count: how many, if there are so many; at least one.
+    :returns: also what is behind the one space or tab that ends them; None if there is none.
     :raises ValueError: as :func:`words_of` does.
     """
     found: list[bytes] = []
@@ -78,7 +79,7 @@ def leading_words(line: bytes, count: int) -> tuple[list[bytes], bytes]:
         quoted, plain = match.groups()
         found.append(plain if quoted is None else _ESCAPE.sub(_unescaped, quoted))
         at = match.end()
-    return found, line[at:].lstrip(_WHITE)
+    return found, line[at + 1 :] if len(found) == count and at < len(line) else None
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:

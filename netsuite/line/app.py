@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Callable, Collection, Iterator
+from inspect import isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from netsuite.ip import parse_address, rate_key
 from netsuite.line._arguments import Signature, signature_of
-from netsuite.line._commands import Command, Commands, Length, define
+from netsuite.line._commands import Command, Commands, Length, define, names_of
 from netsuite.line._errors import CommandError
 from netsuite.line._help import help_lines, help_of
 from netsuite.line._limits import Limits
 from netsuite.line._machine import Conversation
 from netsuite.line._output import Output
-from netsuite.line._replies import Replies
+from netsuite.line._replies import Replies, ReplyError
 from netsuite.line._requests import Request
 from netsuite.line._session import Session
 from netsuite.line._verbatim import VerbatimConversation
@@ -85,8 +86,9 @@ class LineApp:
     :ivar login_required: whether peers have to log in before they may give commands that are
         not ``open``.
     :ivar on_connect: called with each new session, after the greeting. What one of them raises
-        is logged and ends the connection.
+        is logged and ends the connection; what is asynchronous is not awaited, and does so too.
     :ivar rules: what else forbids commands, ``open`` ones too.
+    :raises ValueError: for a greeting that is not one line.
     """
 
     def __init__(
@@ -109,6 +111,11 @@ class LineApp:
         self.greeting = greeting
         self.limits = limits or Limits()
         self.replies = Replies(line_end, format_error)
+        if greeting is not None:
+            try:
+                self.replies.push(greeting)
+            except ReplyError:
+                raise ValueError(f"greeting {greeting!r}: expected one line of text") from None
         self.commands = Commands(exact)
         self.commands.words = words
         self.login_required = False
@@ -145,14 +152,15 @@ class LineApp:
         A first parameter that is annotated :class:`Session` gets the session. The others are
         words of the line, by their annotations: ``int``, ``float``, ``bool``, ``str`` (a word,
         or several in quotes), ``bytes``, ``Literal["a", "b"]`` and enumerations, ``Address`` and
-        ``Network``; ``Rest`` is the rest of the line, ``Block`` a byte-counted literal. Defaults
-        make them optional, ``*names`` takes as many as come.
+        ``Network``; ``Rest`` is the rest of the line as it is, ``Block`` a byte-counted literal.
+        Defaults make them optional, but for a ``Block``; ``*names`` takes as many as come.
 
         What the function returns is the reply: None for ``OK``, a text or a number for a line,
         bytes for exactly these, or an awaitable of one of them. A generator, an asynchronous
-        generator, or a function whose return annotation is a list or an iterator of ``str``, gives
-        several lines, which are taken as the peer reads them. :class:`CommandError` is an
-        error reply; any other exception is logged, and the peer reads ``ERR failed``.
+        generator, or a function whose return annotation is a collection or an iterator (or an
+        awaitable of one, or None), gives several lines, which are taken as the peer reads them.
+        :class:`CommandError` is an error reply; any other exception is logged, and the peer
+        reads ``ERR failed``.
 
         :param name: in upper case by custom; made of the function's name by default.
         :param aliases: other names.
@@ -165,7 +173,7 @@ class LineApp:
         :param exclusive: for commands that hand the connection over or begin TLS: nothing
             behind them is looked at before they are answered.
         :param hidden: whether help leaves it out.
-        :param secret: whether transcripts leave its arguments out.
+        :param secret: whether transcripts and errors leave its arguments out.
         :param length: for a command of ``Words`` and a ``Block``: how many bytes follow a line,
             their line end included if they have one; None for none. The function gets them; no
             block where there is none, and where it is larger than the limit and was skipped.
@@ -176,8 +184,8 @@ class LineApp:
             self._define(
                 function,
                 name,
-                aliases=tuple(aliases),
-                roles=frozenset(roles),
+                aliases=aliases,
+                roles=roles,
                 open=open,
                 rate=rate,
                 parallel=parallel,
@@ -241,14 +249,18 @@ class LineApp:
         session = conversation.session = Session(
             self, conversation, replies, peer=peer, host=host, secure=secure, clock=clock
         )
-        session.user, session.roles = user, frozenset(roles)
+        session.user, session.roles = user, frozenset(names_of("roles", roles))
         self.watch(session)
         return conversation
 
     def begin(self, session: Session) -> None:
         """Tell those in ``on_connect`` of a new session, which can be written to."""
         for callback in self.on_connect:
-            callback(session)
+            given = callback(session)
+            if isawaitable(given):
+                if iscoroutine(given):
+                    given.close()  # or there would be a warning too
+                raise TypeError(f"{callback!r}: expected a function that is not asynchronous")
 
     def watch(self, session: Session) -> None:
         """Look at each of a session's commands, or only at those with rules of their own."""

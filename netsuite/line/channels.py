@@ -23,6 +23,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from netsuite.line._arguments import Rest
 from netsuite.line._channels_backlog import Bounds, Policy
 from netsuite.line._channels_delivery import Channel, ChannelCounters, Delivery, Subscriber
+from netsuite.line._commands import names_of
 from netsuite.line._errors import CommandError
 from netsuite.line._replies import Replies
 from netsuite.line._session import Session
@@ -85,8 +86,8 @@ class Channels:
         self._max_channels = max_channels
         self._name_length = name_length
         self._message = message
-        self._publish_roles = publish_roles
-        self._subscribe_roles = subscribe_roles
+        self._publish_roles = names_of("publish_roles", publish_roles)
+        self._subscribe_roles = names_of("subscribe_roles", subscribe_roles)
         self._publish_rate = publish_rate
         self._clock: IReactorTime
         self._replies: Replies

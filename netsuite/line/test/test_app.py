@@ -1,10 +1,11 @@
 """What an application has by itself, and the rules that hold for all of its commands."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from typing import Any, Literal
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred, inlineCallbacks, succeed
 
 from netsuite.line import (
     Address,
@@ -14,6 +15,7 @@ from netsuite.line import (
     LineApp,
     LineProtocol,
     Quoted,
+    ReplyError,
     Rest,
     Session,
     Words,
@@ -228,6 +230,18 @@ class PermissionTests(AppCase):
         self.session.logout()
         self.assertEqual(self.ask("few 1"), ["ERR not-allowed FEW is not for you"])
 
+    def test_roles_are_more_than_letters(self) -> None:
+        wrong = "^roles 'xy': expected a collection of names$"
+        with self.assertRaisesRegex(TypeError, wrong):
+            self.app.test_client(roles="xy")
+        self.connect()
+        with self.assertRaisesRegex(TypeError, wrong):
+            self.session.login("ann", "xy")
+        self.assertIsNone(self.session.user)
+        roles: Collection[str] = ["x", "y"]
+        self.session.login("ann", roles)
+        self.assertEqual(self.session.roles, {"x", "y"})
+
     def test_before_login(self) -> None:
         self.app.login_required = True
         self.assertEqual(self.ask("anyone"), ["ERR not-allowed ANYONE: expected AUTH first"])
@@ -416,6 +430,84 @@ class WireTests(AppCase):
             self.assertEqual(self.ask(f"say {text}"), [reply])
             self.assertTrue(self.ask(f"help {text}")[0].startswith("ERR "))
         self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class RestTests(AppCase):
+    def setUp(self) -> None:
+        super().setUp()
+
+        @self.app.command()
+        def shout(text: Rest) -> str:
+            return f"[{text.upper()}]"
+
+    def test_all_behind_one_space_is_text(self) -> None:
+        self.connect()
+        for line, sent in (
+            (b"SHOUT   in  dented  \n", b"[  IN  DENTED  ]\n"),
+            (b"sh\t\ta\n", b"[\tA]\n"),
+            (b' shout  "a \r\n', b'[ "A ]\n'),
+            (b"SHOUT \n", b"[]\n"),
+            (b"SHOUT \r\n", b"[]\n"),
+            (b"SHOUT\r\n", b"ERR bad-argument text is missing: expected SHOUT text\n"),
+        ):
+            self.assertEqual(self.say(line), sent)
+            self.assertEqual(self.say(b"NOOP\n" + line), b"OK\n" + sent)
+
+
+class SeveralLinesTests(AppCase):
+    def setUp(self) -> None:
+        super().setUp()
+
+        @self.app.command()
+        @inlineCallbacks
+        def one(a: int) -> Generator[Deferred[Any], Any, str]:
+            b = yield succeed(1)
+            return f"{a + b} line"
+
+        @self.app.command()
+        def promised(a: int) -> Deferred[list[str] | None]:
+            return succeed(["a"] * a or None)
+
+        @self.app.command()
+        def numbers() -> Iterable[float]:
+            return (1, 2.5, True)
+
+        @self.app.command()
+        def wrong() -> list[dict[str, str]]:
+            return [{}]
+
+    def test_what_the_annotation_says(self) -> None:
+        self.assertEqual(self.ask("one 1"), ["2 line"])
+        self.assertEqual(self.ask("promised 2"), ["a", "a", "."])
+        self.assertEqual(self.ask("promised 0"), ["."])
+        self.assertEqual(self.ask("numbers"), ["1", "2.5", "True", "."])
+
+    def test_what_is_no_line(self) -> None:
+        self.assertEqual(self.ask("wrong"), ["ERR failed WRONG failed"])
+        (failure,) = self.flushLoggedErrors(ReplyError)
+        self.assertEqual(str(failure.value), "dict is no line: expected str, int, float or bool")
+
+
+class BeginTests(AppCase):
+    def test_a_greeting_is_one_line(self) -> None:
+        for greeting in ("a\nb", "a\r", "\ud800"):
+            with self.assertRaisesRegex(ValueError, "greeting .*: expected one line"):
+                LineApp("test", greeting=greeting)
+
+    def test_nobody_waits_for_what_is_called_first(self) -> None:
+        async def coroutine(session: Session) -> None:
+            raise NotImplementedError
+
+        def promise(session: Session) -> Deferred[None]:
+            return succeed(None)
+
+        for function in (coroutine, promise):
+            self.app.on_connect[:] = [function]
+            self.connect()
+            self.assertEqual(self.wire.asked, ["abort"])
+            (failure,) = self.flushLoggedErrors(TypeError)
+            self.assertIn(f"{function.__name__} ", str(failure.value))
+        self.assertEqual(self.flushWarnings(), [])
 
 
 class ExtensionTests(AppCase):

@@ -1,8 +1,24 @@
+import asyncio
 import enum
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from functools import partial, wraps
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Optional
 
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.line import Address, Block, DefinitionError, Network, Quoted, Rest, Session, Words
@@ -12,6 +28,7 @@ from netsuite.line._arguments import Signature, shown_word, signature_of
 class Color(enum.Enum):
     RED = 1
     Dark_Blue = 2
+    CRIMSON = 1  # noqa: PIE796 - another name
 
 
 def signature(function: Callable[..., Any], errors: str = "strict") -> Signature:
@@ -38,7 +55,8 @@ class ConversionTests(SynchronousTestCase):
         good: dict[bytes, object] = {b"0": 0, b"-7": -7, b"+7": 7, b"007": 7, b"9" * 30: 10**30 - 1}
         bad = [b"", b"1_000", b"1.0", b"0x1", b"1e3", b"--1", b"\xd9\xa1", b" 1", b"9" * 5000]
         self.check(int, good, bad)
-        self.check(int | None, good, bad)
+        for hint in (int | None, Annotated[int, "x"] | None, Annotated[int | None, "x"]):
+            self.check(hint, good, bad)
 
     def test_numbers(self) -> None:
         good: dict[bytes, object] = {b"1": 1.0, b"-1.5": -1.5, b".5": 0.5, b"5.": 5.0, b"1e3": 1e3}
@@ -83,6 +101,20 @@ class ConversionTests(SynchronousTestCase):
     def test_choices(self) -> None:
         self.check(Literal["on", "Off", 3], {b"ON": "on", b"off": "Off", b"3": 3}, [b"", b"o"])
         self.check(Color, {b"red": Color.RED, b"DARK_BLUE": Color.Dark_Blue}, [b"1", b"blue"])
+        self.check(Color, {b"crimson": Color.RED}, [])
+
+    def test_choices_that_cannot_be_told_apart(self) -> None:
+        class Two(enum.Enum):
+            A = 1
+            a = 2
+
+        class One(enum.Enum):
+            A = a = 1
+
+        self.check(One, {b"a": One.A, b"A": One.A}, [])
+        for hint in (Literal["x", "y", "X"], Literal[1, "1"], Two):
+            with self.assertRaisesRegex(DefinitionError, "value: .* are the same word"):
+                self.check(hint, {}, [])
 
     def test_what_no_word_can_be(self) -> None:
         for hint in (dict, list[int], int | str, complex, object):
@@ -115,6 +147,15 @@ class SignatureTests(SynchronousTestCase):
         found = signature(function)
         self.assertTrue(found.rest)
         self.assertEqual([each.type for each in found.parameters], ["str", "rest"])
+
+    def test_what_may_be_left_out_is_what_it_would_be(self) -> None:
+        def function(key: Quoted | None = None, value: Optional[Rest] = None) -> None:  # noqa: UP045
+            raise NotImplementedError
+
+        found = signature(function)
+        self.assertTrue(found.rest)
+        self.assertEqual([each.type for each in found.parameters], ["quoted", "rest"])
+        self.assertEqual([each.shown for each in found.parameters], ["[key]", "[value]"])
 
     def test_a_literal(self) -> None:
         def function(session: Session, key: Quoted, data: Block) -> None:
@@ -157,6 +198,57 @@ class SignatureTests(SynchronousTestCase):
             self.assertTrue(signature(function).lines, function)
         self.assertFalse(signature(line).lines)
 
+    def gives_lines(self, hint: Any) -> bool:
+        def function() -> Any:
+            raise NotImplementedError
+
+        function.__annotations__["return"] = hint
+        return signature(function).lines
+
+    def test_annotations_of_several_lines(self) -> None:
+        for hint in (
+            *(list, list[str], tuple[str, ...], set[str], frozenset[str]),
+            *(Sequence[str], Collection[str], Iterable[str], Iterator[str]),
+            *(Generator[str, None, None], AsyncGenerator[str, None]),
+            *(AsyncIterable[str], AsyncIterator[str], list[int]),
+            *(list[str] | None, Annotated[list[str], "x"], Annotated[list[str] | None, "x"]),
+            *(Deferred[list[str]], Deferred[list[str] | None], Deferred[list[str]] | None),
+            *(Awaitable[list[str]], Coroutine[Any, Any, list[str]], asyncio.Future[list[str]]),
+            Iterator[str] | AsyncIterator[str],
+        ):
+            self.assertTrue(self.gives_lines(hint), hint)
+
+    def test_annotations_of_one_line(self) -> None:
+        for hint in (
+            *(None, str, bytes, bytearray, int, object, Any, Literal["a"], str | None),
+            *(Deferred, Deferred[str], Awaitable[str], Coroutine[list[str], Any, str]),
+            *(list[str] | str, dict[str, str], Mapping[str, str]),
+        ):
+            self.assertFalse(self.gives_lines(hint), hint)
+
+    def test_what_wraps_a_generator_is_none(self) -> None:
+        def line() -> Generator[Deferred[Any], Any, str]:
+            yield Deferred()
+            raise NotImplementedError
+
+        def lines() -> Generator[Deferred[Any], Any, list[str]]:
+            yield Deferred()
+            raise NotImplementedError
+
+        def generator() -> Generator[str, None, None]:
+            yield ""
+
+        def plain(function: Any) -> Any:
+            @wraps(function)
+            def wrapper() -> Any:
+                return function()
+
+            return wrapper
+
+        self.assertFalse(signature(inlineCallbacks(line)).lines)
+        self.assertTrue(signature(inlineCallbacks(lines)).lines)
+        self.assertTrue(signature(plain(generator)).lines)
+
     def test_what_no_line_can_give(self) -> None:
         def keyword(*, a: int) -> None:
             raise NotImplementedError
@@ -176,6 +268,15 @@ class SignatureTests(SynchronousTestCase):
         def words_and_more(a: int, words: Words) -> None:
             raise NotImplementedError
 
+        def all_the_rest(*a: Rest) -> None:
+            raise NotImplementedError
+
+        def literals(*a: Block) -> None:
+            raise NotImplementedError
+
+        def lists_of_words(*a: Words) -> None:
+            raise NotImplementedError
+
         def unknown(a: "Unknown") -> None:  # type: ignore[name-defined]  # noqa: F821 - that is it
             raise NotImplementedError
 
@@ -186,10 +287,22 @@ class SignatureTests(SynchronousTestCase):
             behind_a_literal,
             behind_repeated,
             words_and_more,
+            all_the_rest,
+            literals,
+            lists_of_words,
             unknown,
         ):
             with self.assertRaisesRegex(DefinitionError, function.__name__):
                 signature(function)
+
+    def test_what_is_no_function(self) -> None:
+        class Adding:
+            def __call__(self, a: int) -> int:
+                raise NotImplementedError
+
+        for what in (partial(int, base=2), Adding()):
+            with self.assertRaisesRegex(DefinitionError, "expected a function or a method"):
+                signature(what)
 
 
 class ShownWordTests(SynchronousTestCase):

@@ -70,6 +70,11 @@ class Commands(SynchronousTestCase):
             client.ask("PUBLISH a")
         self.assertEqual(client.pushes, [])
 
+    def test_all_behind_one_space_is_text(self) -> None:
+        client = Served().peer("a")
+        self.assertEqual(client.send(b"PUBLISH a   x\n"), b"1\r\n* MESSAGE a   x\r\n")
+        self.assertEqual(client.send(b"PUBLISH a \n"), b"1\r\n* MESSAGE a \r\n")
+
     def test_bytes_that_are_no_text_pass_where_the_application_takes_them(self) -> None:
         app = LineApp("x", invalid_utf8="surrogateescape")
         app.add(Channels())
@@ -210,6 +215,12 @@ class Bounds(SynchronousTestCase):
             {"policy": "drop"},
         ):
             with self.assertRaisesRegex(ValueError, "expected"):
+                Channels(**options)
+
+    def test_roles_are_more_than_letters(self) -> None:
+        for each in ("publish_roles", "subscribe_roles"):
+            options: Any = {each: "feed"}
+            with self.assertRaisesRegex(TypeError, f"^{each} 'feed': expected a collection"):
                 Channels(**options)
 
     def test_a_message_fits_into_a_queue(self) -> None:

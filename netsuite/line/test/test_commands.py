@@ -139,6 +139,14 @@ class NameTests(SynchronousTestCase):
         with self.assertRaisesRegex(DefinitionError, "length is for all words"):
             self.make("A", length=len)
 
+    def test_roles_and_aliases_are_more_than_letters(self) -> None:
+        for name, value in (("roles", "admin"), ("aliases", "AL"), ("roles", None), ("roles", {1})):
+            options: Any = {name: value}
+            with self.assertRaises(DefinitionError) as caught:
+                self.make("A", **options)
+            wrong = f"command A: {name} {value!r}: expected a collection of names"
+            self.assertEqual(str(caught.exception), wrong)
+
 
 class ArgumentsTests(SynchronousTestCase):
     def setUp(self) -> None:
@@ -214,15 +222,23 @@ class ArgumentsTests(SynchronousTestCase):
         command = self.command(function)
         for line, values in (
             (b"CMD k v", ["k", "v"]),
-            (b'CMD k  a  "b ', ["k", 'a  "b ']),
+            (b'CMD k a  "b ', ["k", 'a  "b ']),
             (b'CMD "a b" c', ["a b", "c"]),
             (b'CMD "" ""', ["", '""']),
             (b"CMD k \xc3\xa9", ["k", "é"]),
+            (b"CMD k   v  ", ["k", "  v  "]),
+            (b"CMD k\t\tv\t", ["k", "\tv\t"]),
+            (b"  CMD  k v", ["k", "v"]),
+            (b"CMD k ", ["k", ""]),
+            (b"CMD k  ", ["k", " "]),
+            (b'CMD "k"  "v', ["k", ' "v']),
+            (b'CMD "k" ', ["k", ""]),
         ):
             self.assertEqual(self.values(command, line), values, line)
         for line, error in (
             (b"CMD k", "bad-argument value is missing: expected CMD key value"),
-            (b"CMD k  ", "bad-argument value is missing: expected CMD key value"),
+            (b'CMD "k"', "bad-argument value is missing: expected CMD key value"),
+            (b"CMD  ", "bad-argument key is missing: expected CMD key value"),
             (b"CMD", "bad-argument key is missing: expected CMD key value"),
             (b"CMD k \xff", "bad-encoding value: expected UTF-8"),
             (b'CMD "a b', 'bad-argument CMD: quotes that do not match: expected "..." '),
@@ -236,6 +252,38 @@ class ArgumentsTests(SynchronousTestCase):
         command = self.command(function)
         self.assertEqual(self.values(command, b"CMD"), ["none"])
         self.assertEqual(self.values(command, b"CMD a b"), ["a b"])
+        self.assertEqual(self.values(command, b"CMD "), [""])
+
+    def test_no_word_of_a_secret_command_is_repeated(self) -> None:
+        def function(code: int) -> None:
+            raise NotImplementedError
+
+        self.app.command("CMD", secret=True)(function)
+        command = self.app.commands.find(b"CMD")
+        error = "bad-argument code: expected a whole number"
+        self.assertEqual(self.wrong(command, b"CMD 12a4"), error)
+        self.assertEqual(self.wrong(command, b'CMD "12a4"'), error)
+
+    def test_a_literal_cannot_be_left_out(self) -> None:
+        def store(data: Block = b"") -> None:
+            raise NotImplementedError
+
+        def maybe(data: Block | None = None) -> None:
+            raise NotImplementedError
+
+        def any_words(words: Words, data: Block | None = None) -> None:
+            raise NotImplementedError
+
+        for function in (store, maybe, any_words):
+            with self.assertRaisesRegex(DefinitionError, "CMD: data: expected no default"):
+                self.command(function)
+        self.app.command("CMD", length=lambda words: None)(any_words)
+
+    def test_a_default_that_python_wants_of_a_literal(self) -> None:
+        def store(key: str = "k", data: Block = b"") -> None:
+            raise NotImplementedError
+
+        self.assertEqual(self.command(store).usage, "CMD [key] {n}")
 
     def test_words_as_they_are(self) -> None:
         def function(words: Words) -> None:

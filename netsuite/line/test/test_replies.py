@@ -1,6 +1,9 @@
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.line import CommandError, ReplyError
+from netsuite.line._lines import lines_of
 from netsuite.line._replies import Replies
 
 
@@ -36,6 +39,22 @@ class ReplyTests(SynchronousTestCase):
             for make in (self.replies.line, self.replies.text, self.replies.push):
                 with self.assertRaises(ReplyError):
                     make(text)
+
+    def test_a_line_of_several_may_be_a_number(self) -> None:
+        numbers: list[Any] = [0, 1.5, False]
+        lines = [self.replies.text(each) for each in numbers]
+        self.assertEqual(lines, [b"0\r\n", b"1.5\r\n", b"False\r\n"])
+        others: list[Any] = [None, b"a", [], object()]
+        for each in others:
+            with self.assertRaisesRegex(ReplyError, "expected str, int, float or bool"):
+                self.replies.text(each)
+
+    def test_no_lines(self) -> None:
+        none: Any = lines_of(None)
+        self.assertEqual([*none], [])
+        for value in ("a", b"a", 1):
+            with self.assertRaisesRegex(ReplyError, "gives no lines"):
+                lines_of(value)
 
     def test_bytes_that_were_no_utf_8_go_out_as_they_came_in(self) -> None:
         text = b"\xed\xff \xed\x95\x9c".decode("utf-8", "surrogateescape")
