@@ -247,8 +247,12 @@ class ClientConnection(TwistedProtocol):
             call.end()
         elif isinstance(event, Failed):
             call = self._in_flight.popleft()
+            lost = self._out_of_step(call, event)
+            if lost is not None:
+                self.give_up(lost)  # what this failure makes the program do is not for it
             call.fail(LineError(event.code, event.text))
-            self._keep_in_step(call, event)
+            if lost is not None:
+                self.drop(lost)
         elif isinstance(event, Push):
             self._owner.pushed(event.text)
             return
@@ -258,16 +262,17 @@ class ClientConnection(TwistedProtocol):
         if call.lines and not (self._heard and self._heard[-1] is call):
             self._heard.append(call)
 
-    def _keep_in_step(self, call: Call, event: Failed) -> None:
-        """Leave a server that has taken what came behind a command for its literal.
+    def _out_of_step(self, call: Call, event: Failed) -> LineWireError | None:
+        """Why a server is left that has taken what came behind a command for its literal.
 
         It does that for commands that it does not know, where text at the end of the line looks
         like a length; replies would be matched with other calls than those they answer.
         """
         line = call.data.removesuffix(b"\r\n")
-        if event.code == "unknown-command" and b"\n" not in line and literal_length(line):
-            why = f"{call.name}: the server has taken what follows for a literal of its"
-            self.drop(LineWireError(why))
+        if event.code != "unknown-command" or b"\n" in line or literal_length(line) is None:
+            return None
+        why = f"{call.name}: the server has taken what follows for a literal of its"
+        return LineWireError(why)
 
     def _regulate(self, read: bool) -> None:
         if read == self._reading:

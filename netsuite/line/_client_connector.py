@@ -1,5 +1,6 @@
 """Keeping a connection: made, encrypted, logged in, and made again when it is gone."""
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,13 +127,18 @@ class Connector:
         """Begin to connect."""
         self.ended = self.trouble = None
         self._failures = 0
-        self._service = ClientService(
-            _Watched(self._endpoint, self._not_connected),
+
+        def failed(error: Exception) -> None:
+            if self._service is service:  # or it was stopped, and this is no failure
+                self._not_connected(error)
+
+        service = self._service = ClientService(
+            _Watched(self._endpoint, failed),
             _Connections(self._build),
             lambda _: self._delay(),
             self._clock,
         )
-        self._service.startService()
+        service.startService()
 
     def when_ready(self, attempts: int | None) -> Deferred[None]:
         """Fire when there is a connection that is ready, or when so many tries have failed."""
@@ -146,11 +152,12 @@ class Connector:
     def stop(self) -> Deferred[None]:
         """Close, and connect no more."""
         error = LineClosedError("the client is closed")
+        # Who hears of the end may begin anew at once.
         connection, self._connection = self._connection, None
+        service, self._service = self._service, None
         self._end(error)
         if connection is not None:
             connection.close(error)
-        service, self._service = self._service, None
         if service is None:
             return maybeDeferred(_nothing)
         closed: Deferred[None] = service.stopService()
@@ -244,10 +251,13 @@ class Connector:
         # refuses everybody after that would be asked without end.
         self._failures += 1
         try:
-            return self._retry(self._failures)
+            delay = self._retry(self._failures)
+            if not 0 <= delay < math.inf:
+                raise ValueError(f"{delay} seconds: expected 0 or more")
         except Exception:  # noqa: BLE001 - the program's own mistake
             self._log.failure("retry({failures}) failed", failures=self._failures)
-            return retry_delay(self._failures)
+            delay = retry_delay(self._failures)
+        return delay
 
     async def _prepare(self, connection: ClientConnection) -> None:
         """Make a new connection ready for calls."""
@@ -264,9 +274,12 @@ class Connector:
         if terms.keepalive is not None:
             self._keepalive = Keepalive(connection, self._clock, terms.keepalive)
         self._user.connected(connection)
+        if connection is not self._ready:
+            return  # closed by who has just heard of it
         ready, self._waiting = self._waiting, []
         for each, _ in ready:
-            each.callback(None)
+            if not each.called:  # cancelled by who came before
+                each.callback(None)
 
     async def _log_in(self, connection: ClientConnection) -> None:
         if not (connection.private or self._terms.insecure_login):
@@ -317,7 +330,8 @@ class Connector:
         self._stop_timers()
         waiting, self._waiting = self._waiting, []
         for each, _ in waiting:
-            each.errback(error)
+            if not each.called:
+                each.errback(error)
         self._user.ended(error)
 
     def _forget(self, ready: Deferred[None]) -> None:

@@ -28,6 +28,7 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
 from zope.interface import Attribute, Interface, implementer
 
+from netsuite.line._commands import names_of
 from netsuite.line._errors import RAISED, CommandError
 from netsuite.line._failures import Attempt, Delay, Guard, name_key, network_key, pause
 from netsuite.line._session import Session
@@ -300,9 +301,7 @@ def _for_passwords(what: object, interfaces: Iterable[Any]) -> None:
 
 
 def _roles(roles: object) -> frozenset[str]:
-    if isinstance(roles, str) or not isinstance(roles, Collection):
-        raise TypeError(f"roles {roles!r}: expected a collection of names")
-    return frozenset(roles)
+    return frozenset(names_of("roles", roles))
 
 
 def _name(avatar_id: object) -> str:

@@ -19,7 +19,7 @@ that were sent fail with :class:`LineConnectionError`, the others wait for the n
 import math
 from collections import deque
 from collections.abc import Callable
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Literal, TypeVar
 
 from twisted.application.service import Service
@@ -524,11 +524,19 @@ def _as_text(value: Argument) -> str:
 def _refuse_coroutines(**callbacks: object) -> None:
     """Refuse what nobody would await.
 
-    :raises TypeError: for a coroutine function.
+    :raises TypeError: for a coroutine function; it says what there is instead.
     """
     for name, callback in callbacks.items():
-        if iscoroutinefunction(callback):
-            raise TypeError(f"{name}: expected a function that is no coroutine function")
+        called = getattr(callback, "__call__", None)  # noqa: B004 - an object's own may be one
+        if any(
+            iscoroutinefunction(each) or isasyncgenfunction(each) for each in (callback, called)
+        ):
+            instead = (
+                "async for has the messages one after another"
+                if name == "callback"
+                else "Deferred.fromCoroutine(...) in it begins one"
+            )
+            raise TypeError(f"{name}: expected a function that is no coroutine function: {instead}")
 
 
 def _first(line: str) -> str:

@@ -6,7 +6,13 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.error import (
+    ConnectingCancelledError,
+    ConnectionAborted,
+    ConnectionDone,
+    ConnectionLost,
+    NotConnectingError,
+)
 from twisted.internet.interfaces import (
     IProtocol,
     IProtocolFactory,
@@ -149,6 +155,7 @@ class MemoryEndpoint:
         self.tries = 0
         self.connections: list[MemoryTransport] = []
         self.clients: list[MemoryTransport] = []
+        self._made: list[Deferred[Any]] = []
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         self.tries += 1
@@ -157,7 +164,14 @@ class MemoryEndpoint:
             refused: Deferred[Any] = Deferred(lambda _: None)
             self.clock.callLater(0, self._refuse, refused)
             return refused if not self.at_once else fail(OSError("refused"))
-        connected: Deferred[Any] = Deferred()
+
+        def cancel(connected: Deferred[Any]) -> None:
+            # As Twisted's own do; who hears of the connection from its protocol is too early.
+            connected.errback(ConnectingCancelledError(IPv4Address("TCP", self.host, 1)))
+            if connected in self._made:
+                raise NotConnectingError
+
+        connected: Deferred[Any] = Deferred(cancel)
         self.clock.callLater(0, self._connect, factory, connected)
         return connected
 
@@ -174,6 +188,7 @@ class MemoryEndpoint:
         client.protocol = factory.buildProtocol(client.getPeer())
         self.connections.append(server)
         self.clients.append(client)
+        self._made.append(connected)
         server.protocol.makeConnection(server)
         client.protocol.makeConnection(client)
         connected.callback(client.protocol)

@@ -1,4 +1,7 @@
-from collections.abc import Iterator
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred
@@ -7,7 +10,6 @@ from twisted.internet.protocol import Protocol
 from netsuite.line import CommandError, LineApp, Session
 from netsuite.line._client_connector import retry_delay
 from netsuite.line.client import (
-    CommandInfo,
     LineClient,
     LineClosedError,
     LineConnectionError,
@@ -111,13 +113,20 @@ class ReconnectionTests(ClientCase):
             self.assertGreater(max(delays), min(delays))
 
     def test_a_program_that_fails_to_say_when(self) -> None:
-        client = self.client(retry=lambda failures: 1 / 0)
-        self.result(client.connect())
-        client.drop()
-        settle(self.clock)
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.clock.advance(0.3)
-        self.assertEqual(self.result(client.call("ADD", 1, 2)), "3")
+        for retry, wrong in (
+            (lambda _: 1 / 0, ZeroDivisionError),
+            (lambda _: None, TypeError),
+            (lambda _: -1.0, ValueError),
+            (lambda _: float("nan"), ValueError),
+            (lambda _: float("inf"), ValueError),
+        ):
+            client = self.client(retry=retry)
+            self.result(client.connect())
+            client.drop()
+            settle(self.clock)
+            self.assertEqual(len(self.flushLoggedErrors(wrong)), 1)
+            self.clock.advance(0.3)
+            self.assertEqual(self.result(client.call("ADD", 1, 2)), "3")
 
     def test_a_connection_is_dropped(self) -> None:
         client = self.client()
@@ -334,6 +343,66 @@ class ConnectTests(ClientCase):
             self.result(closed)
             self.assertEqual(self.result(client.call("ADD", 1, 2)), "3")
 
+    def test_connecting_again_on_hearing_of_the_end(self) -> None:
+        again: list[Deferred[None]] = []
+
+        async def told(client: LineClient, wanted: Deferred[Any]) -> None:
+            with contextlib.suppress(LineClosedError):
+                await wanted
+                raise AssertionError
+            again.append(client.connect())
+
+        for what in ("sent", "waiting", "connecting"):
+            client = self.client(max_in_flight=1)
+            if what == "sent":
+                self.result(client.connect())
+            if what == "waiting":
+                self.result(client.connect())
+                client.call("HOLD", "x").addErrback(lambda _: None)
+            wanted = client.connect() if what == "connecting" else client.call("HOLD", "y")
+            telling = Deferred.fromCoroutine(told(client, wanted))
+            self.result(client.close())
+            self.result(telling)
+            self.clock.advance(5)
+            self.result(again.pop())
+            self.assertEqual(self.result(client.call("ADD", 1, 2)), "3")
+            self.assertEqual(sum(each.connected for each in self.endpoint.connections), 1)
+            self.result(client.close())
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_connecting_again_on_hearing_of_the_beginning(self) -> None:
+        again: list[Deferred[None]] = []
+        ready: list[bool] = []
+
+        def connected() -> None:
+            if not again:
+                client.close()
+                again.append(client.connect().addCallback(lambda _: look()))
+
+        def look() -> None:
+            ready.append(client.is_connected)
+
+        client: LineClient = self.client(on_connect=connected)
+        self.failure(client.connect(), LineClosedError)
+        self.result(again[0])
+        self.assertEqual(ready, [True])
+
+    def test_one_who_waits_gives_up_for_another(self) -> None:
+        async def giving_up(first: Deferred[None], second: Deferred[None]) -> None:
+            with contextlib.suppress(LineClosedError):
+                await first
+            second.cancel()
+
+        for closes in (False, True):
+            client = self.client()
+            first, second = client.connect(), client.connect()
+            gave_up = Deferred.fromCoroutine(giving_up(first, second))
+            if closes:
+                self.result(client.close())
+            self.result(gave_up)
+            self.failure(second, CancelledError)
+            self.assertEqual(self.flushLoggedErrors(), [])
+
     def test_starting_what_runs(self) -> None:
         client = self.client()
         call = client.call("ADD", 1, 2)
@@ -349,10 +418,19 @@ class ConnectTests(ClientCase):
         async def callback(*_: object) -> None:
             raise NotImplementedError
 
+        async def generator(*_: object) -> AsyncIterator[None]:
+            yield
+
+        class Called:
+            async def __call__(self, *_: object) -> None:
+                raise NotImplementedError
+
         for name in ("on_push", "on_connect", "on_lost"):
             error = self.assertRaises(TypeError, self.client, **{name: callback})
             self.assertIn(f"{name}: expected a function", str(error))
-        self.assertRaises(TypeError, self.client().subscribe, "a", callback)
+        for each in (callback, partial(callback), generator, Called(), Called().__call__):
+            error = self.assertRaises(TypeError, self.client().subscribe, "a", each)
+            self.assertIn("async for has the messages", str(error))
 
     def test_as_a_service(self) -> None:
         client = self.client()
@@ -510,89 +588,3 @@ class PreparationTests(ScriptCase):
         self.server.say(b"OK\r\nOK\r\n")
         error = self.failure(connecting, LineWireError)
         self.assertIn("in plain text", str(error))
-
-
-class CommandListTests(ClientCase):
-    def test_commands(self) -> None:
-        client = self.client()
-        found = self.result(client.commands())
-        self.assertEqual(found.app, "test")
-        names = [each.name for each in found]
-        self.assertIn("ADD", names)
-        self.assertEqual(len(found), len(names))
-        add = found.find("ADD")
-        assert isinstance(add, CommandInfo)
-        self.assertEqual(
-            [(each.name, each.type) for each in add.arguments], [("a", "int"), ("b", "int")]
-        )
-        self.assertEqual((add.reply, add.literal), ("line", False))
-
-    def test_a_name_is_found_as_the_server_finds_it(self) -> None:
-        found = self.result(self.client().commands())
-        for name, meant in (
-            *(("add", "ADD"), ("AD", "ADD"), ("exit", "QUIT"), ("?", "HELP"), ("com", "COMMANDS")),
-            *(("CO", None), ("", None), ("UNKNOWN", None)),
-        ):
-            command = found.find(name)
-            self.assertEqual(None if command is None else command.name, meant, name)
-
-    def test_ask(self) -> None:
-        client = self.client()
-        self.assertEqual(self.result(client.ask("ADD", 1, 2)), "3")
-        self.assertEqual(self.result(client.ask("count", 2)), ["0", "1"])
-        self.assertEqual(self.result(client.ask("SAY", 'as "it" is')), 'as "it" is')
-        self.assertEqual(self.result(client.ask("STORE", "k", literal=b"x")), "k b'x'")
-        self.assertEqual(self.result(client.ask("HELP", "ADD"))[0], "ADD a b")
-        self.failure(client.ask("UNKNOWN"), LineError)
-
-    def test_what_is_asked_is_what_was_found(self) -> None:
-        @self.app.command(hidden=True)
-        def list_() -> str:
-            raise NotImplementedError
-
-        @self.app.command()
-        def listing() -> Iterator[str]:
-            yield "a"
-
-        self.assertEqual(self.result(self.client().ask("LIST")), ["a"])
-
-    def test_the_list_is_fetched_once_for_each_connection(self) -> None:
-        client = self.client()
-        lists = []
-        for _ in range(2):
-            asked = [client.ask("ADD", 1, each) for each in range(3)]
-            settle(self.clock)
-            self.assertEqual([self.successResultOf(each) for each in asked], ["1", "2", "3"])
-            lists.append(self.result(client.commands()))
-            self.assertIs(self.result(client.commands()), lists[-1])
-            self.lose()
-            self.clock.advance(1)
-        self.assertIsNot(lists[0], lists[1])
-        self.assertIsNot(self.result(client.commands()), self.result(client.commands(refresh=True)))
-
-
-class BadListTests(ScriptCase):
-    def test_no_list_of_commands(self) -> None:
-        client = self.connected()
-        for text in (
-            *("", "OK", "[]", "null", '{"app": "x"}', '{"app": 1, "commands": []}'),
-            *('{"app": "x", "commands": {}}', '{"app": "x", "commands": [1]}'),
-            '{"app": "x", "commands": [{"name": "A"}]}',
-            '{"app": "x", "commands": [{"name": "A", "reply": "raw"}]}',
-            '{"app": "x", "commands": [{"name": "A", "reply": "line", "arguments": [1]}]}',
-            '{"app": "x", "commands": [{"name": "A", "reply": "line", "aliases": "B"}]}',
-            "[" * 100_000,
-        ):
-            both = client.commands(), client.ask("A")
-            self.server.say(text.encode() + b"\r\n")
-            for each in both:
-                self.assertIn("COMMANDS", str(self.failure(each, LineWireError)))
-        wanted = client.commands()
-        self.server.say(b"ERR not-allowed COMMANDS\r\n")
-        self.failure(wanted, LineError)
-
-    def test_the_least_that_is_a_list(self) -> None:
-        client = self.connected()
-        wanted = client.commands()
-        self.server.say(b'{"app": "x", "commands": [{"name": "A", "reply": "lines"}]}\r\n')
-        self.assertEqual(self.result(wanted).commands, (CommandInfo("A", lines=True),))

@@ -40,6 +40,23 @@ class StepTests(ClientCase):
         self.clock.advance(1)
         self.assertEqual(self.result(client.call("SAY", rest="d")), "d")
 
+    def test_what_the_program_does_then_is_for_the_next_connection(self) -> None:
+        client = self.client()
+        self.result(client.connect())
+        first = client.call("NO-SUCH", rest="price {9}")
+        instead = first.addErrback(lambda _: client.call("SAY", rest="instead"))
+        client.call("SAY", rest="what is skipped").addErrback(lambda _: None)
+        self.pending(instead)
+        self.clock.advance(1)
+        self.assertEqual(self.result(instead), "instead")
+
+    def test_a_literal_that_was_sent_is_no_reason(self) -> None:
+        client = self.client()
+        first, second = client.call("NO-SUCH", literal=b"{3}"), client.call("SAY", rest="a")
+        self.failure(first, LineError)
+        self.assertEqual(self.result(second), "a")
+        self.assertEqual(self.endpoint.tries, 1)
+
 
 class KeepaliveTests(ScriptCase):
     """Whether a server that says nothing is there."""

@@ -187,6 +187,11 @@ class SubscriptionTests(ClientCase):
     def test_publish(self) -> None:
         client = self.client()
         self.assertEqual(self.result(client.publish("news", "x")), 0)
+        subscription = self.subscribed(client)
+        for text in ("", " ", "  in  dented "):
+            self.assertEqual(self.result(client.publish("news", text)), 1)
+            self.assertEqual(self.result(client.ask("PUBLISH", "news", text)), "1")
+            self.assertEqual(self.taken(subscription, 2), [text, text])
         self.failure(client.publish("news", "a\nb"), LineArgumentError)
 
 

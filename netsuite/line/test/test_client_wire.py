@@ -181,6 +181,8 @@ class RequestTests(SynchronousTestCase):
     def test_the_rest_of_a_line_is_as_it_is(self) -> None:
         data = request("PUBLISH", ["news"], rest='say "hi"  now', line_length=1000)
         self.assertEqual(data, b'PUBLISH news say "hi"  now\r\n')
+        for rest, line in (("", b"SAY \r\n"), ("  a ", b"SAY   a \r\n"), ("\ta", b"SAY \ta\r\n")):
+            self.assertEqual(request("SAY", rest=rest, line_length=100), line)
 
     def test_a_line_may_have_so_many_bytes(self) -> None:
         self.assertEqual(request("SAY", ["x" * 6], line_length=10), b"SAY xxxxxx\r\n")
