@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 import pytest
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import SynchronousTestCase
 
 from netsuite.line._password_file import PasswordFile, PasswordFileError
 from netsuite.line.auth import Password
+from netsuite.line.test.logins import PasswordFileCase
 
 pytestmark = pytest.mark.once
 
@@ -19,20 +19,11 @@ pytestmark = pytest.mark.once
 DIGEST = "$2y$04$.MRIIQADMLzABFK7VUgWFenJf8rVNH0NaQxEnrcdvUzwAG0TtOcJa"
 
 
-class DigestTests(SynchronousTestCase):
+class DigestTests(PasswordFileCase):
     def setUp(self) -> None:
         directory = TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.path = Path(directory.name, "users")
-
-    def login(self, name: str, password: str) -> object:
-        return self.successResultOf(
-            self.file.requestAvatarId(Password(name.encode(), password.encode()))
-        )
-
-    def refused(self, name: str, password: str) -> None:
-        credentials = Password(name.encode(), password.encode())
-        self.failureResultOf(self.file.requestAvatarId(credentials), UnauthorizedLogin)
 
     def test_digests(self) -> None:
         threads: list[Callable[[], bool]] = []

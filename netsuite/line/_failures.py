@@ -2,14 +2,19 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, fields
 from hashlib import sha256
+from typing import TypeVar
 
+from twisted.cred.error import LoginFailed
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from netsuite.ip import parse_address, rate_key
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +116,28 @@ class Attempt:
         for (failures, key), added in zip(self._counted, self._added, strict=True):
             failures.add(key, -added, now)
 
+    async def check(self, clock: IReactorTime, check: Callable[[], Awaitable[_T]]) -> _T:
+        """What a check gives, once it may be made; a failure takes its time.
+
+        :raises LoginFailed: as the check does.
+        """
+        try:
+            try:
+                await _pause(clock, self.wait)
+            except CancelledError:
+                self.forgive(clock.seconds())  # gone, and has learned nothing
+                raise
+            begun = clock.seconds()
+            try:
+                found = await check()
+            except LoginFailed:
+                await _pause(clock, begun + self._guard.delay.first - clock.seconds())
+                raise
+            self.forgive(clock.seconds())
+            return found
+        finally:
+            self.end()
+
     def end(self) -> None:
         """It is over, one way or the other."""
         self._guard.ended(self._network)
@@ -164,7 +191,7 @@ def name_key(name: str) -> Hashable:
     return sha256(name.casefold().encode("utf-8", "surrogateescape")).digest()[:16]
 
 
-async def pause(clock: IReactorTime, seconds: float) -> None:
+async def _pause(clock: IReactorTime, seconds: float) -> None:
     """Wait, if there is anything to wait for."""
     if seconds > 0:
         await deferLater(clock, seconds)

@@ -31,7 +31,7 @@ from netsuite.line._terminal_keys import Key, KeyDecoder
 from netsuite.line._terminal_text import SafeText
 from netsuite.line.app import LineApp
 from netsuite.line.protocol import LineFactory, LineProtocol, shown_address
-from netsuite.net import StreamTransport
+from netsuite.net import StreamTransport, fileno_of
 
 #: Keys that are looked at before others have their turn.
 _KEYS_A_TURN = 256
@@ -434,8 +434,7 @@ class SessionTransport:
 
     def fileno(self) -> int:
         """The descriptor of the carrier's connection; -1 if it has none for itself."""
-        fileno = getattr(self.carrier, "fileno", None)
-        return -1 if fileno is None else int(fileno())
+        return fileno_of(self.carrier)
 
     def getPeer(self) -> IAddress:
         """The other end's address."""

@@ -182,7 +182,7 @@ class Requests:
 
     def _skip(self, request: Request, length: int) -> Request | None:
         """Have nothing of a literal that is of no use."""
-        if request.error is not None and length > max(self._limits.literal, 1) * SKIPPED:
+        if request.error is not None and length > self._most_skipped:
             request.fatal = True
             return request
         self._waiting = request
@@ -219,11 +219,16 @@ class Requests:
         if found is None:
             return None
         _, length = found
-        if length > max(self._limits.literal, 1) * SKIPPED:
+        if length > self._most_skipped:
             return Request(None, error=self._too_large, fatal=True)
         self._skip_bytes = length
         self._skip_line = self._limits.line_length * SKIPPED
         return self._finish()
+
+    @property
+    def _most_skipped(self) -> int:
+        """Bytes of a literal that is of no use."""
+        return max(self._limits.literal, 1) * SKIPPED
 
     @property
     def _too_large(self) -> CommandError:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.conch.error import ConchError, IgnoreAuthentication
@@ -10,12 +11,12 @@ from twisted.conch.ssh.transport import DISCONNECT_NO_MORE_AUTH_METHODS_AVAILABL
 from twisted.conch.ssh.userauth import SSHUserAuthServer
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netsuite.line._failures import Attempt, Guard, name_key, network_key, pause
+from netsuite.line._failures import Attempt, Guard, name_key, network_key
 from netsuite.line._ssh_error import SSHError
 from netsuite.line._ssh_log import PeersLogger
 
@@ -136,28 +137,15 @@ class UserAuth(SSHUserAuthServer):
         attempt = guard.begin(network_key(self.transport.host), key, self.clock.seconds())
         if attempt is None:
             return fail(UnauthorizedLogin("too many attempts at the same time"))
-        checked: Deferred[Any] = Deferred.fromCoroutine(self._password(packet, guard, attempt))
+        checked: Deferred[Any] = Deferred.fromCoroutine(self._password(packet, attempt))
         self._checking = checked
         return checked.addBoth(self._checked)
 
-    async def _password(self, packet: bytes, guard: Guard, attempt: Attempt) -> Any:
-        clock = self.clock
+    async def _password(self, packet: bytes, attempt: Attempt) -> Any:
         try:
-            try:
-                await pause(clock, attempt.wait)
-            except CancelledError:
-                attempt.forgive(clock.seconds())  # gone, and has learned nothing
-                raise
-            begun = clock.seconds()
-            try:
-                found = await super().auth_password(packet)
-            except UnauthorizedLogin:
-                await pause(clock, begun + guard.delay.first - clock.seconds())
-                raise UnauthorizedLogin("no such user or password") from None
-            attempt.forgive(clock.seconds())
-            return found
-        finally:
-            attempt.end()
+            return await attempt.check(self.clock, partial(super().auth_password, packet))
+        except UnauthorizedLogin:
+            raise UnauthorizedLogin("no such user or password") from None
 
     def _checked(self, result: Any) -> Any:
         self._checking = None

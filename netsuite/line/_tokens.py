@@ -8,6 +8,8 @@ from hashlib import sha256
 from os import PathLike
 from pathlib import Path
 
+from netsuite.line._commands import names_of
+
 _PREFIX = "sha256:"
 _EXPECTED = "expected sha256:DIGEST USER [ROLE,ROLE...]"
 _TOKEN_BYTES = 32
@@ -77,8 +79,7 @@ class Tokens:
         :returns: what it stands for; its ``line`` is for a file.
         :raises ValueError: for a token that is there already, and names that a file cannot have.
         """
-        if isinstance(roles, str):
-            raise TypeError(f"roles {roles!r}: expected a collection of names")
+        names_of("roles", roles)
         for name in (user, *roles):
             if not name or not name.isprintable() or " " in name:
                 raise ValueError(f"{name!r}: expected a name without spaces")

@@ -24,13 +24,13 @@ from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import LoginFailed, UnauthorizedLogin
 from twisted.cred.portal import Portal
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from zope.interface import Attribute, Interface, implementer
 
 from netsuite.line._commands import names_of
 from netsuite.line._errors import RAISED, CommandError
-from netsuite.line._failures import Attempt, Delay, Guard, name_key, network_key, pause
+from netsuite.line._failures import Delay, Guard, name_key, network_key
 from netsuite.line._session import Session
 from netsuite.line._tokens import Token, TokenError, Tokens, new_token
 from netsuite.line._wire import quote
@@ -184,33 +184,15 @@ class Authentication:
             text = f"AUTH: expected at most {most} attempts at the same time from one network"
             raise self._failure(session, CommandError("rate-limit", text))
         try:
-            login = await self._checked(session, attempt, check)
-        finally:
-            attempt.end()
+            login = await attempt.check(session.clock, check)
+        except LoginFailed:
+            text = "AUTH: no such user, password or token"
+            raise self._failure(session, CommandError("login-failed", text)) from None
         session.login(login.user, login.roles)
         if login.leave is not None:
             session.on_logout(partial(self._left, login.leave))
         user = quote(login.user)
         self._log.info("{user} has logged in from {peer}", user=user, peer=session.peer)
-
-    async def _checked(
-        self, session: Session, attempt: Attempt, check: Callable[[], Awaitable[_Login]]
-    ) -> _Login:
-        clock = session.clock
-        try:
-            await pause(clock, attempt.wait)
-        except CancelledError:
-            attempt.forgive(clock.seconds())  # gone, and has learned nothing
-            raise
-        begun = clock.seconds()
-        try:
-            login = await check()
-        except LoginFailed:
-            await pause(clock, begun + self._guard.delay.first - clock.seconds())
-            text = "AUTH: no such user, password or token"
-            raise self._failure(session, CommandError("login-failed", text)) from None
-        attempt.forgive(clock.seconds())
-        return login
 
     def _meant(
         self, session: Session, mechanism: str, words: tuple[str, ...]

@@ -36,7 +36,7 @@ from netsuite.line._telnet_wire import TelnetDecoder, TelnetEncoder
 from netsuite.line._terminal_keys import Key
 from netsuite.line.app import LineApp
 from netsuite.line.protocol import LINGER_SECONDS, LineCounters
-from netsuite.net import StreamTransport
+from netsuite.net import StreamTransport, fileno_of
 
 __all__ = ["TelnetFactory", "TelnetProtocol"]
 
@@ -206,8 +206,7 @@ class TelnetProtocol(Protocol):
 
     def fileno(self) -> int:
         """The connection's descriptor; -1 if it has none."""
-        fileno = getattr(self.transport, "fileno", None)
-        return -1 if fileno is None else int(fileno())
+        return fileno_of(self.transport)
 
     def getPeer(self) -> IAddress:
         """The other end's address."""

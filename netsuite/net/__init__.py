@@ -10,7 +10,7 @@
 
 from netsuite.net._buckets import TokenBuckets
 from netsuite.net._counters import ConnectionCounters, Counted, DatagramCounters
-from netsuite.net._presence import ask_if_there, is_gone
+from netsuite.net._presence import ask_if_there, fileno_of, is_gone
 from netsuite.net._promises import Drainable, Expirable, Refusing
 from netsuite.net._transport import StreamTransport
 
@@ -24,5 +24,6 @@ __all__ = [
     "StreamTransport",
     "TokenBuckets",
     "ask_if_there",
+    "fileno_of",
     "is_gone",
 ]

@@ -49,10 +49,15 @@ def ask_if_there(transport: Any, seconds: float) -> None:
             its.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
+def fileno_of(transport: Any) -> int:
+    """The descriptor of what may have none; then -1."""
+    fileno = getattr(transport, "fileno", None)
+    return -1 if fileno is None else int(fileno())
+
+
 def _descriptor(transport: Any) -> int | None:
     """The socket's, if it is one that tells."""
-    fileno = getattr(transport, "fileno", None)
-    descriptor = fileno() if _TELLS and fileno is not None else -1
+    descriptor = fileno_of(transport) if _TELLS else -1
     try:
         return descriptor if descriptor >= 0 and S_ISSOCK(os.fstat(descriptor).st_mode) else None
     except OSError:

@@ -7,13 +7,16 @@ from twisted.cred.checkers import (
     InMemoryUsernamePasswordDatabaseDontUse,
 )
 from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from netsuite.line import Limits, LineApp, LineFactory, LineProtocol
+from netsuite.line._password_file import PasswordFile
 from netsuite.line.auth import (
     Authentication,
     Delay,
@@ -22,6 +25,23 @@ from netsuite.line.auth import (
 )
 
 NO_DELAY = Delay(first=0)
+
+
+class PasswordFileCase(SynchronousTestCase):
+    """A file of passwords, asked for one and the other."""
+
+    file: PasswordFile
+
+    def login(self, name: str, password: str) -> object:
+        return self.successResultOf(
+            self.file.requestAvatarId(Password(name.encode(), password.encode()))
+        )
+
+    def refused(self, name: str, password: str) -> None:
+        credentials = Password(name.encode(), password.encode())
+        self.failureResultOf(self.file.requestAvatarId(credentials), UnauthorizedLogin)
+
+
 #: What a checker gives.
 AvatarId = bytes | tuple[()]
 

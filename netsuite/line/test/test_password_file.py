@@ -1,32 +1,20 @@
 from pathlib import Path
 from typing import ClassVar
 
-from twisted.cred.error import UnauthorizedLogin
-from twisted.trial.unittest import SynchronousTestCase
-
 from netsuite.line._password_file import PasswordFile, PasswordFileError
-from netsuite.line.auth import Password
+from netsuite.line.test.logins import PasswordFileCase
 
 #: What ``htpasswd -B -C 4`` makes of hunter2.
 DIGEST = "$2y$04$.MRIIQADMLzABFK7VUgWFenJf8rVNH0NaQxEnrcdvUzwAG0TtOcJa"
 
 
-class PasswordFileTests(SynchronousTestCase):
+class PasswordFileTests(PasswordFileCase):
     def setUp(self) -> None:
         self.path = Path(self.mktemp())
         self.path.write_text(
             "# who may come\n\nalice:s3 cret\nbob:hunter2:math,admin\n\u00e9ve:\u00fc\n"
         )
         self.file = PasswordFile(self.path)
-
-    def login(self, name: str, password: str) -> object:
-        return self.successResultOf(
-            self.file.requestAvatarId(Password(name.encode(), password.encode()))
-        )
-
-    def refused(self, name: str, password: str) -> None:
-        credentials = Password(name.encode(), password.encode())
-        self.failureResultOf(self.file.requestAvatarId(credentials), UnauthorizedLogin)
 
     def test_who_may_come(self) -> None:
         self.assertEqual(self.login("alice", "s3 cret"), b"alice")
